@@ -1,1 +1,11 @@
+//! Customer Guard: the one gRPC service through which a marketplace's services read and write customers.
+//!
+//! It serves customers with an honest statement of how fresh they are, refuses edits of what Microsoft
+//! Partner Center owns, and keeps its store level with Partner Center. `ARCHITECTURE.md` is the map; the
+//! modules below stand in reading order.
 
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod domain;
+pub mod store;

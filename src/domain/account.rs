@@ -1,0 +1,78 @@
+//! A partner account: one Partner Center connection.
+
+use crate::domain::ids::{PartnerAccountId, TenantId};
+
+/// How the partner sells; decides who can change a customer in Partner Center.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartnerKind {
+    /// Sells to customers and bills them itself.
+    DirectBill,
+    /// A distributor that sells through resellers.
+    IndirectProvider,
+    /// Sells through a distributor and cannot change customers in Partner Center.
+    IndirectReseller,
+}
+
+impl PartnerKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 3] = [Self::DirectBill, Self::IndirectProvider, Self::IndirectReseller];
+
+    /// The name used in configuration and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DirectBill => "DIRECT_BILL",
+            Self::IndirectProvider => "INDIRECT_PROVIDER",
+            Self::IndirectReseller => "INDIRECT_RESELLER",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Which of Microsoft's clouds the partner's tenant lives in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    /// The worldwide cloud.
+    Global,
+    /// Microsoft's cloud for the US Government.
+    UsGovernment,
+    /// The cloud in China, operated by 21Vianet.
+    China,
+}
+
+impl Cloud {
+    /// Every cloud.
+    pub const ALL: [Self; 3] = [Self::Global, Self::UsGovernment, Self::China];
+
+    /// The name used in configuration and in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Global => "GLOBAL",
+            Self::UsGovernment => "US_GOVERNMENT",
+            Self::China => "CHINA",
+        }
+    }
+
+    /// The cloud of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cloud| cloud.name() == name)
+    }
+}
+
+/// One Partner Center connection, without its credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerAccount {
+    /// The name callers use.
+    pub id: PartnerAccountId,
+    /// A name for people.
+    pub display_name: String,
+    /// How the partner sells.
+    pub kind: PartnerKind,
+    /// Where its tenant lives.
+    pub cloud: Cloud,
+    /// The partner's own tenant.
+    pub tenant_id: TenantId,
+}

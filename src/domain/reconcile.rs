@@ -1,0 +1,150 @@
+//! What an observation means for the record we have (R1, R2, R8): the only way Partner Center's fields change.
+//!
+//! The same function serves a webhook, an audit record, the night and a refresh: none of them brings data.
+
+use std::collections::BTreeMap;
+
+use crate::clock::Timestamp;
+use crate::domain::contact::{ContactField, ContactRole};
+use crate::domain::customer::{Billing, Customer, CustomerStatus, MicrosoftLink, Relationship, SyncState};
+use crate::domain::field::Field;
+use crate::domain::ids::{CustomerId, PartnerAccountId, Revision};
+use crate::domain::observation::{GoneAnswer, MicrosoftProfile, Observation, Observed};
+
+/// What is to be written for an observation. Only [`plan`] makes one.
+#[must_use = "a plan does nothing until it is saved"]
+#[derive(Debug)]
+pub struct Plan(Step);
+
+/// The one thing a plan does.
+#[derive(Debug)]
+pub enum Step {
+    /// An older answer than the one we show: nothing.
+    Outdated,
+    /// A customer we do not have yet.
+    Create(Box<Customer>),
+    /// Fields differ, a state is left or a tombstone returns.
+    Change {
+        /// The record as it is.
+        before: Box<Customer>,
+        /// The record as it is to be; the revision is still the old one.
+        after: Box<Customer>,
+        /// What differs.
+        changed: Vec<Field>,
+    },
+    /// The record agrees; only the time of verification moves.
+    Verify(Box<Customer>),
+    /// The answer cannot be applied to the record we may have; the reason is kept.
+    Quarantine(Option<Box<Customer>>, String),
+    /// Partner Center says the customer is gone: evidence, not yet an end (R9).
+    Gone(Option<Box<Customer>>, GoneAnswer),
+}
+
+impl Plan {
+    /// What the plan does.
+    pub const fn step(&self) -> &Step {
+        &self.0
+    }
+}
+
+/// Decides what `observation` means for `local`, the locked record of that tenant, if there is one.
+pub fn plan(account: &PartnerAccountId, local: Option<&Customer>, observation: &Observation, now: Timestamp) -> Plan {
+    let shown = local.and_then(|customer| customer.microsoft.as_ref()).map(|link| link.mark);
+    if shown.is_some_and(|shown| observation.mark <= shown) {
+        return Plan(Step::Outdated);
+    }
+    Plan(match (&observation.observed, local) {
+        (Observed::Present(profile), None) => Step::Create(Box::new(created(account, observation, profile, now))),
+        (Observed::Present(profile), Some(before)) => compared(before, observation, profile, now),
+        (Observed::Unusable(reason), local) => Step::Quarantine(local.cloned().map(Box::new), reason.clone()),
+        (Observed::Gone(answer), local) => Step::Gone(local.cloned().map(Box::new), *answer),
+    })
+}
+
+fn link(observation: &Observation, profile: &MicrosoftProfile, now: Timestamp) -> MicrosoftLink {
+    MicrosoftLink {
+        tenant_id: observation.tenant_id,
+        tenant_name: profile.tenant_name.clone(),
+        relationship: Relationship::Active,
+        upstream_relationship: profile.upstream_relationship.clone(),
+        sync_state: SyncState::Synced,
+        verified_at: now,
+        mark: observation.mark,
+    }
+}
+
+fn created(
+    account: &PartnerAccountId,
+    observation: &Observation,
+    profile: &MicrosoftProfile,
+    now: Timestamp,
+) -> Customer {
+    Customer {
+        id: CustomerId::mint(now),
+        account: account.clone(),
+        revision: Revision::FIRST,
+        company_name: profile.company_name.clone(),
+        domain: profile.domain.clone(),
+        primary_contact: profile.contact.clone(),
+        billing: Billing::MirrorsPrimary,
+        external_reference: String::new(),
+        labels: BTreeMap::new(),
+        note: String::new(),
+        status: CustomerStatus::Active,
+        microsoft: Some(link(observation, profile, now)),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn compared(before: &Customer, observation: &Observation, profile: &MicrosoftProfile, now: Timestamp) -> Step {
+    let after = Customer {
+        company_name: profile.company_name.clone(),
+        domain: profile.domain.clone(),
+        primary_contact: profile.contact.clone(),
+        billing: Billing::MirrorsPrimary,
+        microsoft: Some(link(observation, profile, now)),
+        ..before.clone()
+    };
+    let changed = differences(before, &after);
+    let state_of = |customer: &Customer| {
+        let link = customer.microsoft.as_ref();
+        link.map(|link| (link.sync_state, link.upstream_relationship.clone()))
+    };
+    if changed.is_empty() && state_of(before) == state_of(&after) {
+        Step::Verify(Box::new(after))
+    } else {
+        Step::Change { before: Box::new(before.clone()), after: Box::new(after), changed }
+    }
+}
+
+/// The fields in which two records of one customer differ, as a reader sees them.
+pub fn differences(before: &Customer, after: &Customer) -> Vec<Field> {
+    let tenant_name = |customer: &Customer| customer.microsoft.as_ref().map(|link| link.tenant_name.clone());
+    let tenant_id = |customer: &Customer| customer.microsoft.as_ref().map(|link| link.tenant_id);
+    Field::all()
+        .filter(|field| match field {
+            Field::Contact(role, member) => before.contact(*role, *member) != after.contact(*role, *member),
+            Field::CompanyName => before.company_name != after.company_name,
+            Field::TenantName => tenant_name(before) != tenant_name(after),
+            Field::Domain => before.domain != after.domain,
+            Field::MicrosoftTenantId => tenant_id(before) != tenant_id(after),
+            Field::Relationship => before.relationship() != after.relationship(),
+            Field::ExternalReference => before.external_reference != after.external_reference,
+            Field::Labels => before.labels != after.labels,
+            Field::Note => before.note != after.note,
+            Field::Status => before.status != after.status,
+        })
+        .collect()
+}
+
+/// Whether billing follows primary in `customer`, as it must for Microsoft customers with an active relationship.
+pub fn billing_mirrors(customer: &Customer) -> bool {
+    ContactField::ALL
+        .into_iter()
+        .all(|member| customer.contact(ContactRole::Primary, member) == customer.contact(ContactRole::Billing, member))
+}
+
+#[cfg(test)]
+#[path = "reconcile_tests.rs"]
+mod tests;

@@ -1,0 +1,117 @@
+//! Partner accounts: their rows, the epoch of whoever synchronizes them, and the order of questions.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::domain::account::{Cloud, PartnerAccount, PartnerKind};
+use crate::domain::ids::{Epoch, PartnerAccountId, Ticket};
+use crate::domain::observation::ObservationMark;
+use crate::store::{Error, Store, Tx};
+
+const SELECT: &str = "SELECT id, display_name, kind, cloud, tenant_id FROM partner_account ORDER BY id";
+
+impl Store {
+    /// Every partner account, by id.
+    pub async fn partner_accounts(&self) -> Result<Vec<PartnerAccount>, Error> {
+        let rows = sqlx::query(SELECT).fetch_all(&self.readers).await?;
+        rows.iter().map(account).collect()
+    }
+
+    /// Whether there is such an account.
+    pub async fn has_partner_account(&self, id: &PartnerAccountId) -> Result<bool, Error> {
+        let found = sqlx::query("SELECT 1 FROM partner_account WHERE id = $1")
+            .bind(id.as_str())
+            .fetch_optional(&self.readers)
+            .await?;
+        Ok(found.is_some())
+    }
+}
+
+fn account(row: &SqliteRow) -> Result<PartnerAccount, Error> {
+    let text = |column: &str| row.try_get::<&str, _>(column);
+    let corrupt = |column: &str| Error::Corrupt(format!("partner_account.{column}"));
+    Ok(PartnerAccount {
+        id: text("id")?.parse().map_err(|_| corrupt("id"))?,
+        display_name: text("display_name")?.to_owned(),
+        kind: PartnerKind::named(text("kind")?).ok_or_else(|| corrupt("kind"))?,
+        cloud: Cloud::named(text("cloud")?).ok_or_else(|| corrupt("cloud"))?,
+        tenant_id: text("tenant_id")?.parse().map_err(|_| corrupt("tenant_id"))?,
+    })
+}
+
+impl Tx {
+    /// Makes the account known, or brings what is known of it up to date. Its tenant never changes.
+    pub async fn save_partner_account(&mut self, account: &PartnerAccount) -> Result<(), TenantChanged> {
+        const UPSERT: &str = "
+            INSERT INTO partner_account (id, display_name, kind, cloud, tenant_id, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $6)
+            ON CONFLICT (id) DO UPDATE SET display_name = $2, kind = $3, cloud = $4, updated_at = $6
+            RETURNING tenant_id";
+        let now = self.now().micros();
+        let row = sqlx::query(UPSERT)
+            .bind(account.id.as_str())
+            .bind(&account.display_name)
+            .bind(account.kind.name())
+            .bind(account.cloud.name())
+            .bind(account.tenant_id.to_string())
+            .bind(now)
+            .fetch_one(self.connection())
+            .await
+            .map_err(Error::from)?;
+        let kept: String = row.try_get(0).map_err(Error::from)?;
+        if kept != account.tenant_id.to_string() {
+            return Err(TenantChanged::Another { account: account.id.clone() });
+        }
+        sqlx::query("INSERT INTO account_sync (account) VALUES ($1) ON CONFLICT (account) DO NOTHING")
+            .bind(account.id.as_str())
+            .execute(self.connection())
+            .await
+            .map_err(Error::from)?;
+        Ok(())
+    }
+
+    /// Takes over the account's synchronization: questions asked under an earlier epoch count as older.
+    pub async fn raise_epoch(&mut self, account: &PartnerAccountId) -> Result<Epoch, Error> {
+        let row =
+            sqlx::query("UPDATE partner_account SET lease_epoch = lease_epoch + 1 WHERE id = $1 RETURNING lease_epoch")
+                .bind(account.as_str())
+                .fetch_one(self.connection())
+                .await?;
+        Ok(Epoch(row.try_get(0)?))
+    }
+
+    /// Takes the next `count` places in the order of questions and returns the first of them.
+    pub async fn take_tickets(
+        &mut self,
+        account: &PartnerAccountId,
+        epoch: Epoch,
+        count: usize,
+    ) -> Result<ObservationMark, Error> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let row = sqlx::query(
+            "UPDATE partner_account SET last_ticket = last_ticket + $2 WHERE id = $1 RETURNING last_ticket",
+        )
+        .bind(account.as_str())
+        .bind(count)
+        .fetch_one(self.connection())
+        .await?;
+        let last: i64 = row.try_get(0)?;
+        Ok(ObservationMark { epoch, ticket: Ticket(last - count + 1) })
+    }
+}
+
+/// Why an account's row was not saved.
+#[derive(Debug, thiserror::Error)]
+pub enum TenantChanged {
+    /// The account is known with another tenant: its customers would be another partner's.
+    #[error(
+        "partner account {account} belongs to another tenant in the store; use another account id for another tenant"
+    )]
+    Another {
+        /// The account.
+        account: PartnerAccountId,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] Error),
+}

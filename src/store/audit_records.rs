@@ -1,0 +1,57 @@
+//! Which audit records have been acted on. The audit log is read by whole days and without an order, so the same
+//! record is met many times; only a record that was not met in this status yet is a signal.
+
+use sqlx::Row;
+
+use crate::clock::Timestamp;
+use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::store::upstream::tenant;
+use crate::store::{Error, Tx};
+
+impl Tx {
+    /// Remembers a record in a status; returns whether it was not met before.
+    pub async fn meet_audit_record(
+        &mut self,
+        account: &PartnerAccountId,
+        record: &str,
+        status: &str,
+    ) -> Result<bool, Error> {
+        const INSERT: &str = "
+            INSERT INTO audit_record_seen (account, record_id, status, seen_at) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (account, record_id, status) DO NOTHING";
+        let now = self.now().micros();
+        let done = sqlx::query(INSERT)
+            .bind(account.as_str())
+            .bind(record)
+            .bind(status)
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Forgets records met before `before`; they are older than what is read again.
+    pub async fn forget_audit_records(&mut self, account: &PartnerAccountId, before: Timestamp) -> Result<(), Error> {
+        sqlx::query("DELETE FROM audit_record_seen WHERE account = $1 AND seen_at < $2")
+            .bind(account.as_str())
+            .bind(before.micros())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Which of these tenants the account has no customer for.
+    pub async fn unknown_tenants(
+        &mut self,
+        account: &PartnerAccountId,
+        tenants: &[TenantId],
+    ) -> Result<Vec<TenantId>, Error> {
+        const SELECT: &str = "
+            SELECT value FROM json_each($2)
+            WHERE NOT EXISTS (SELECT 1 FROM customer WHERE account = $1 AND microsoft_tenant_id = value)";
+        let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        let rows =
+            sqlx::query(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
+        rows.iter().map(|row| tenant(row.try_get(0)?)).collect()
+    }
+}

@@ -1,0 +1,73 @@
+//! The change log: one row for every change of a customer, written with the change.
+
+use crate::domain::customer::Customer;
+use crate::domain::field::Field;
+use crate::domain::ids::RunId;
+use crate::store::{Error, Tx};
+
+/// What kind of change a row of the log records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ChangeKind {
+    /// The customer is new.
+    Created,
+    /// A caller edited it.
+    Edited,
+    /// Partner Center's values were applied.
+    Synced,
+    /// Only its synchronization state changed.
+    State,
+    /// Its relationship ended.
+    Ended,
+    /// Its relationship returned.
+    Revived,
+}
+
+impl ChangeKind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Created => "CREATED",
+            Self::Edited => "EDITED",
+            Self::Synced => "SYNCED",
+            Self::State => "STATE",
+            Self::Ended => "ENDED",
+            Self::Revived => "REVIVED",
+        }
+    }
+}
+
+/// Who changes what is written by synchronization.
+pub(super) const PARTNER_CENTER: &str = "partner-center";
+
+impl Tx {
+    /// Records that `customer` now has its revision because of a change of that kind.
+    pub(super) async fn log_change(
+        &mut self,
+        customer: &Customer,
+        kind: ChangeKind,
+        fields: &[Field],
+        actor: &str,
+        run: Option<RunId>,
+    ) -> Result<(), Error> {
+        const INSERT: &str = "
+            INSERT INTO change_log (account, customer_id, revision, kind, fields, actor, run_id, at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let now = self.now().micros();
+        sqlx::query(INSERT)
+            .bind(customer.account.as_str())
+            .bind(customer.id.to_string())
+            .bind(customer.revision.0)
+            .bind(kind.name())
+            .bind(paths(fields))
+            .bind(actor)
+            .bind(run.map(|run| run.to_string()))
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}
+
+/// Field paths as one text.
+pub(super) fn paths(fields: &[Field]) -> String {
+    fields.iter().map(Field::to_string).collect::<Vec<_>>().join(",")
+}

@@ -1,0 +1,330 @@
+//! Customers: reading them, and the two doors through which they are written.
+//!
+//! Door one is [`Tx::save_edit`] (and [`Tx::save_new`]): a caller, reviewed. Door two is [`Tx::save_plan`]: Partner
+//! Center, by right. [`Tx::save_departure`] only ends or holds a relationship. Each writes the change log with it.
+
+use std::collections::BTreeSet;
+
+use crate::domain::create::AdmittedCustomer;
+use crate::domain::customer::{Customer, Relationship, SyncState};
+use crate::domain::ids::{CustomerId, PartnerAccountId, RunId, TenantId};
+use crate::domain::observation::Observation;
+use crate::domain::reconcile::{Plan, Step};
+use crate::domain::removal::Departure;
+use crate::domain::review::AllowedEdit;
+use crate::store::changes::{ChangeKind, PARTNER_CENTER};
+use crate::store::customer_row::{self, customer_columns, customer_tables};
+use crate::store::{Error, Store, Tx};
+
+const INSERT: &str = "
+    INSERT INTO customer (
+        account, id, source, revision, company_name, domain, primary_first_name, primary_last_name,
+        primary_email, primary_phone_number, primary_language, primary_culture, primary_country, primary_region,
+        primary_state, primary_district, primary_city, primary_address_line1, primary_address_line2,
+        primary_address_line3, primary_postal_code, billing_first_name, billing_last_name, billing_email,
+        billing_phone_number, billing_language, billing_culture, billing_country, billing_region, billing_state,
+        billing_district, billing_city, billing_address_line1, billing_address_line2, billing_address_line3,
+        billing_postal_code, external_reference, labels, note, status, microsoft_tenant_id, tenant_name,
+        relationship, upstream_relationship, sync_state, observation_epoch, observation_ticket, created_at,
+        updated_at
+    ) VALUES (
+        $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+        $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43,
+        $44, $45, $46, $47, $48, $49
+    )";
+
+/// What a caller's edit may write. The columns of an observation are not among them: the database then refuses
+/// any change of what Partner Center owns.
+const UPDATE_BY_CALLER: &str = "
+    UPDATE customer SET
+        revision = $4, company_name = $5, domain = $6, primary_first_name = $7, primary_last_name = $8,
+        primary_email = $9, primary_phone_number = $10, primary_language = $11, primary_culture = $12,
+        primary_country = $13, primary_region = $14, primary_state = $15, primary_district = $16,
+        primary_city = $17, primary_address_line1 = $18, primary_address_line2 = $19,
+        primary_address_line3 = $20, primary_postal_code = $21, billing_first_name = $22,
+        billing_last_name = $23, billing_email = $24, billing_phone_number = $25, billing_language = $26,
+        billing_culture = $27, billing_country = $28, billing_region = $29, billing_state = $30,
+        billing_district = $31, billing_city = $32, billing_address_line1 = $33, billing_address_line2 = $34,
+        billing_address_line3 = $35, billing_postal_code = $36, external_reference = $37, labels = $38,
+        note = $39, status = $40, updated_at = $49
+    WHERE account = $1 AND id = $2 AND revision = $4 - 1";
+
+const UPDATE_BY_OBSERVATION: &str = "
+    UPDATE customer SET
+        source = $3, revision = $4, company_name = $5, domain = $6, primary_first_name = $7,
+        primary_last_name = $8, primary_email = $9, primary_phone_number = $10, primary_language = $11,
+        primary_culture = $12, primary_country = $13, primary_region = $14, primary_state = $15,
+        primary_district = $16, primary_city = $17, primary_address_line1 = $18, primary_address_line2 = $19,
+        primary_address_line3 = $20, primary_postal_code = $21, billing_first_name = $22,
+        billing_last_name = $23, billing_email = $24, billing_phone_number = $25, billing_language = $26,
+        billing_culture = $27, billing_country = $28, billing_region = $29, billing_state = $30,
+        billing_district = $31, billing_city = $32, billing_address_line1 = $33, billing_address_line2 = $34,
+        billing_address_line3 = $35, billing_postal_code = $36, external_reference = $37, labels = $38,
+        note = $39, status = $40, microsoft_tenant_id = $41, tenant_name = $42, relationship = $43,
+        upstream_relationship = $44, sync_state = $45, observation_epoch = $46, observation_ticket = $47,
+        updated_at = $49
+    WHERE account = $1 AND id = $2 AND revision = $4 - 1";
+
+/// Which customers a list is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustomerScope {
+    /// Those of one account.
+    Account(PartnerAccountId),
+    /// Those of several accounts.
+    Accounts(BTreeSet<PartnerAccountId>),
+    /// Those of every account.
+    Every,
+}
+
+/// The customer after which a list goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AfterCustomer {
+    /// Its account.
+    pub account: PartnerAccountId,
+    /// Its id.
+    pub id: CustomerId,
+}
+
+/// What became of an edit.
+#[derive(Debug)]
+pub enum Saved {
+    /// It was written; the customer as it is now.
+    Now(Customer),
+    /// It changes nothing; nothing was written.
+    Unchanged(Customer),
+    /// The record moved on since it was reviewed; nothing was written.
+    Stale,
+}
+
+/// What became of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SavedPlan {
+    /// The answer was older than what we show.
+    Outdated,
+    /// A new customer.
+    Created,
+    /// The customer changed.
+    Changed,
+    /// The customer was level already.
+    Verified,
+    /// The answer could not be applied.
+    Quarantined,
+    /// Partner Center says it is gone; that is noted as evidence.
+    NotedGone,
+}
+
+impl Store {
+    /// One customer.
+    pub async fn customer(&self, account: &PartnerAccountId, id: CustomerId) -> Result<Option<Customer>, Error> {
+        let row = sqlx::query(concat!(
+            "SELECT ",
+            customer_columns!(),
+            customer_tables!(),
+            "WHERE c.account = $1 AND c.id = $2"
+        ))
+        .bind(account.as_str())
+        .bind(id.to_string())
+        .fetch_optional(&self.readers)
+        .await?;
+        row.as_ref().map(customer_row::customer).transpose()
+    }
+
+    /// The customer of that tenant.
+    pub async fn customer_of_tenant(
+        &self,
+        account: &PartnerAccountId,
+        tenant: TenantId,
+    ) -> Result<Option<Customer>, Error> {
+        let row = sqlx::query(SELECT_BY_TENANT)
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(customer_row::customer).transpose()
+    }
+
+    /// Up to `limit` customers after `after`, ordered by account and id. Ids never change, so a row that exists
+    /// throughout a walk is met exactly once.
+    pub async fn customers(
+        &self,
+        scope: &CustomerScope,
+        after: Option<&AfterCustomer>,
+        limit: u32,
+    ) -> Result<Vec<Customer>, Error> {
+        const IN_ACCOUNT: &str = concat!(
+            "SELECT ",
+            customer_columns!(),
+            customer_tables!(),
+            "WHERE c.account = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
+        );
+        const ANYWHERE: &str = concat!(
+            "SELECT ",
+            customer_columns!(),
+            customer_tables!(),
+            "WHERE (c.account, c.id) > ($1, $2) AND ($4 IS NULL OR c.account IN (SELECT value FROM json_each($4)))
+             ORDER BY c.account, c.id LIMIT $3"
+        );
+        let after_account = after.map_or("", |after| after.account.as_str());
+        let after_id = after.map_or(String::new(), |after| after.id.to_string());
+        let query = match scope {
+            CustomerScope::Account(account) => {
+                sqlx::query(IN_ACCOUNT).bind(account.as_str()).bind(after_id).bind(limit)
+            }
+            CustomerScope::Accounts(accounts) => {
+                let accounts = serde_json::Value::from_iter(accounts.iter().map(PartnerAccountId::as_str));
+                sqlx::query(ANYWHERE).bind(after_account).bind(after_id).bind(limit).bind(Some(accounts.to_string()))
+            }
+            CustomerScope::Every => {
+                sqlx::query(ANYWHERE).bind(after_account).bind(after_id).bind(limit).bind(None::<String>)
+            }
+        };
+        let rows = query.fetch_all(&self.readers).await?;
+        rows.iter().map(customer_row::customer).collect()
+    }
+}
+
+const SELECT_BY_TENANT: &str =
+    concat!("SELECT ", customer_columns!(), customer_tables!(), "WHERE c.account = $1 AND c.microsoft_tenant_id = $2");
+
+impl Tx {
+    /// One customer; nobody else can write it before this transaction ends.
+    pub async fn customer_for_update(
+        &mut self,
+        account: &PartnerAccountId,
+        id: CustomerId,
+    ) -> Result<Option<Customer>, Error> {
+        let row = sqlx::query(concat!(
+            "SELECT ",
+            customer_columns!(),
+            customer_tables!(),
+            "WHERE c.account = $1 AND c.id = $2"
+        ))
+        .bind(account.as_str())
+        .bind(id.to_string())
+        .fetch_optional(self.connection())
+        .await?;
+        row.as_ref().map(customer_row::customer).transpose()
+    }
+
+    /// The customer of that tenant; nobody else can write it before this transaction ends.
+    pub async fn customer_of_tenant_for_update(
+        &mut self,
+        account: &PartnerAccountId,
+        tenant: TenantId,
+    ) -> Result<Option<Customer>, Error> {
+        let row = sqlx::query(SELECT_BY_TENANT)
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .fetch_optional(self.connection())
+            .await?;
+        row.as_ref().map(customer_row::customer).transpose()
+    }
+
+    /// Stores a caller's new customer.
+    pub async fn save_new(&mut self, admitted: AdmittedCustomer, caller: &str) -> Result<Customer, Error> {
+        let customer = admitted.customer().clone();
+        self.insert(&customer).await?;
+        self.log_change(&customer, ChangeKind::Created, &[], caller, None).await?;
+        Ok(customer)
+    }
+
+    /// Stores a reviewed edit: door one.
+    pub async fn save_edit(&mut self, edit: AllowedEdit, caller: &str) -> Result<Saved, Error> {
+        if edit.changed().is_empty() {
+            return Ok(Saved::Unchanged(edit.before().clone()));
+        }
+        let after = self.next_revision(edit.after());
+        if !self.update(UPDATE_BY_CALLER, &after).await? {
+            return Ok(Saved::Stale);
+        }
+        self.log_change(&after, ChangeKind::Edited, edit.changed(), caller, None).await?;
+        Ok(Saved::Now(after))
+    }
+
+    /// Stores what an observation means: door two.
+    pub async fn save_plan(
+        &mut self,
+        plan: &Plan,
+        observation: &Observation,
+        account: &PartnerAccountId,
+        run: Option<RunId>,
+    ) -> Result<SavedPlan, Error> {
+        let tenant = observation.tenant_id;
+        let saved = match plan.step() {
+            Step::Outdated => return Ok(SavedPlan::Outdated),
+            Step::Create(customer) => {
+                self.insert(customer).await?;
+                self.log_change(customer, ChangeKind::Created, &[], PARTNER_CENTER, run).await?;
+                SavedPlan::Created
+            }
+            Step::Change { before, after, changed } => {
+                let after = self.next_revision(after);
+                self.update_by_observation(&after).await?;
+                let kind = match (before.relationship(), changed.is_empty()) {
+                    (Some(Relationship::Ended), _) => ChangeKind::Revived,
+                    (_, true) => ChangeKind::State,
+                    (_, false) => ChangeKind::Synced,
+                };
+                self.log_change(&after, kind, changed, PARTNER_CENTER, run).await?;
+                SavedPlan::Changed
+            }
+            Step::Verify(_) => SavedPlan::Verified,
+            Step::Quarantine(local, reason) => {
+                if let Some(customer) = local {
+                    self.save_state(customer, SyncState::Quarantined, run).await?;
+                }
+                self.note_unusable(account, tenant, reason).await?;
+                return Ok(SavedPlan::Quarantined);
+            }
+            Step::Gone(_, answer) => {
+                self.note_gone(account, tenant, observation.mark, *answer).await?;
+                return Ok(SavedPlan::NotedGone);
+            }
+        };
+        self.note_present(account, tenant, observation.mark).await?;
+        Ok(saved)
+    }
+
+    /// Ends or holds a relationship on complete evidence.
+    pub async fn save_departure(&mut self, departure: &Departure, run: Option<RunId>) -> Result<(), Error> {
+        let after = self.next_revision(departure.after());
+        self.update_by_observation(&after).await?;
+        let kind = match after.relationship() {
+            Some(Relationship::Ended) => ChangeKind::Ended,
+            Some(Relationship::Active) | None => ChangeKind::State,
+        };
+        self.log_change(&after, kind, departure.changed(), PARTNER_CENTER, run).await
+    }
+
+    async fn save_state(&mut self, customer: &Customer, state: SyncState, run: Option<RunId>) -> Result<(), Error> {
+        let mut after = self.next_revision(customer);
+        match &mut after.microsoft {
+            Some(link) if link.sync_state != state => link.sync_state = state,
+            Some(_) | None => return Ok(()),
+        }
+        self.update_by_observation(&after).await?;
+        self.log_change(&after, ChangeKind::State, &[], PARTNER_CENTER, run).await
+    }
+
+    fn next_revision(&self, customer: &Customer) -> Customer {
+        Customer { revision: customer.revision.next(), updated_at: self.now(), ..customer.clone() }
+    }
+
+    async fn insert(&mut self, customer: &Customer) -> Result<(), Error> {
+        customer_row::bind(sqlx::query(INSERT), customer).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    async fn update_by_observation(&mut self, after: &Customer) -> Result<(), Error> {
+        if self.update(UPDATE_BY_OBSERVATION, after).await? {
+            return Ok(());
+        }
+        // The row was read in this transaction, so it cannot have moved.
+        Err(Error::Corrupt(format!("customer {} is not at the revision it was read with", after.id)))
+    }
+
+    async fn update(&mut self, statement: &'static str, after: &Customer) -> Result<bool, Error> {
+        let done = customer_row::bind(sqlx::query(statement), after).execute(self.connection()).await?;
+        Ok(done.rows_affected() == 1)
+    }
+}

@@ -1,0 +1,67 @@
+//! The schema's history. Forward only, additive, never edited after a release.
+
+use std::borrow::Cow;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::sqlite::SqlitePool;
+
+/// Number, name and text of every migration.
+const SQLITE: [(i64, &str, &str); 2] = [
+    (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
+    (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
+];
+
+/// Why the schema cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// Written by a newer release.
+    #[error("the database has schema {found}, and this release knows only up to {known}: use the newer release")]
+    Newer {
+        /// The database's.
+        found: i64,
+        /// This release's.
+        known: i64,
+    },
+    /// A migration failed, or one that was applied has another text now.
+    #[error("the schema could not be brought up to date")]
+    Failed(#[source] sqlx::migrate::MigrateError),
+    /// The database did not answer.
+    #[error("the schema could not be read")]
+    Unreadable(#[source] sqlx::Error),
+}
+
+/// What a migration run did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The schema before; 0 for an empty database.
+    pub from: i64,
+    /// The schema now.
+    pub to: i64,
+}
+
+/// Brings the schema up to this release's, or refuses one that is newer.
+pub(super) async fn run(pool: &SqlitePool) -> Result<Migrated, MigrationError> {
+    let known = SQLITE.last().map_or(0, |(number, ..)| *number);
+    let from = applied(pool).await?;
+    if from > known {
+        return Err(MigrationError::Newer { found: from, known });
+    }
+    migrator().run(pool).await.map_err(MigrationError::Failed)?;
+    Ok(Migrated { from, to: known })
+}
+
+fn migrator() -> Migrator {
+    let migration = |(number, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(SQLITE.into_iter().map(migration).collect())
+}
+
+async fn applied(pool: &SqlitePool) -> Result<i64, MigrationError> {
+    let mut connection = pool.acquire().await.map_err(MigrationError::Unreadable)?;
+    let table = Migrator::DEFAULT.table_name.clone();
+    connection.ensure_migrations_table(&table).await.map_err(MigrationError::Failed)?;
+    let applied = connection.list_applied_migrations(&table).await.map_err(MigrationError::Failed)?;
+    Ok(applied.iter().map(|migration| migration.version).max().unwrap_or(0))
+}

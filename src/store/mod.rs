@@ -1,0 +1,81 @@
+//! The store remembers: the only module that names sqlx.
+//!
+//! One concrete [`Store`], cheap to clone. Reads are methods of the store and use the reader connections;
+//! writes are methods of [`Tx`], reached only through [`Store::write`]. There is no method that writes a
+//! contact: [`Tx::save_edit`] takes proof of a review, [`Tx::save_plan`] takes a plan made from an observation.
+
+mod accounts;
+mod audit_records;
+mod changes;
+mod customer_row;
+mod customers;
+mod decisions;
+mod error;
+mod meta;
+mod migrations;
+mod sqlite;
+mod sync_runs;
+mod sync_status;
+mod transaction;
+mod upstream;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sqlx::sqlite::SqlitePool;
+
+use crate::clock::Clock;
+
+pub use customers::{AfterCustomer, CustomerScope, Saved, SavedPlan};
+pub use decisions::Decision;
+pub use error::Error;
+pub use meta::PageTokenKey;
+pub use migrations::{Migrated, MigrationError};
+pub use sqlite::OpenError;
+pub use sync_runs::{PageProgress, RunCause, RunCounts, RunKind, RunState, SyncRun};
+pub use sync_status::{AccountSync, SyncProblem, WebhookState};
+pub use transaction::{Body, Tx};
+pub use upstream::{Backlog, DirtyCustomer, ListedCustomer, Priority, RemovalCandidate};
+
+/// The store of one Customer Guard.
+#[derive(Clone)]
+pub struct Store {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    clock: Clock,
+    // Held for as long as any clone lives: no second process may open the file.
+    _lock: Arc<std::fs::File>,
+}
+
+impl Store {
+    /// Opens or creates the embedded database and brings its schema up to date.
+    pub async fn open_sqlite(path: &Path, clock: Clock) -> Result<(Self, Migrated), StartError> {
+        let pools = sqlite::open(path).await?;
+        let migrated = migrations::run(&pools.writer).await?;
+        let store = Self { writer: pools.writer, readers: pools.readers, clock, _lock: Arc::new(pools.lock) };
+        Ok((store, migrated))
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), Error> {
+        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    /// Closes every connection; what is committed is on the disk already.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database itself.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Its schema.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+}

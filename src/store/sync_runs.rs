@@ -1,0 +1,401 @@
+//! Sync runs: passes over an account's customer list, their progress and what came of them.
+//!
+//! The place in the listing commits together with what the page said, so that a restart repeats at most one page.
+
+use std::collections::HashSet;
+
+use futures::TryStreamExt;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::clock::Timestamp;
+use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
+use crate::store::upstream::tenant;
+use crate::store::{Error, ListedCustomer, Store, Tx};
+
+/// What a run does with the customers it lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunKind {
+    /// Fetches every one of them.
+    Full,
+    /// Fetches the new, the renamed and the missing.
+    ListDiff,
+}
+
+/// Why a run was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunCause {
+    /// The account has never been synchronized.
+    First,
+    /// It is night.
+    Nightly,
+    /// Somebody asked for it.
+    Manual,
+    /// The interval has passed.
+    Scheduled,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Reading the list.
+    Listing,
+    /// The list is read; customers are being fetched.
+    Fetching,
+    /// Done.
+    Succeeded,
+    /// Given up; the reason is kept.
+    Failed,
+}
+
+macro_rules! named {
+    ($type:ty, $($variant:ident => $name:literal),+ $(,)?) => {
+        impl $type {
+            /// The name in the store and in logs.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            fn named(name: &str) -> Option<Self> {
+                [$(Self::$variant),+].into_iter().find(|one| one.name() == name)
+            }
+        }
+    };
+}
+
+named!(RunKind, Full => "FULL", ListDiff => "LIST_DIFF");
+named!(RunCause, First => "FIRST", Nightly => "NIGHTLY", Manual => "MANUAL", Scheduled => "SCHEDULED");
+named!(RunState, Listing => "LISTING", Fetching => "FETCHING", Succeeded => "SUCCEEDED", Failed => "FAILED");
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncRun {
+    /// Its id.
+    pub id: RunId,
+    /// The account it synchronizes.
+    pub account: PartnerAccountId,
+    /// What it does.
+    pub kind: RunKind,
+    /// Why it was started.
+    pub cause: RunCause,
+    /// How far it is.
+    pub state: RunState,
+    /// The caller that started it, or `worker`.
+    pub started_by: String,
+    /// Where the listing goes on.
+    pub next_link: Option<String>,
+    /// Pages read.
+    pub pages: u32,
+    /// Customers listed.
+    pub listed: u64,
+    /// How often the listing began anew.
+    pub listing_restarts: u32,
+    /// Customers it wanted fetched.
+    pub marked: u64,
+    /// Customers it fetched.
+    pub fetched: u64,
+    /// Of those, the ones whose record could not be applied.
+    pub unusable: u64,
+    /// Active customers its list lacked.
+    pub missing: u64,
+    /// Why it failed.
+    pub problem: Option<String>,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When the list had been read to its end.
+    pub listed_at: Option<Timestamp>,
+    /// When it was done.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What a run changed, counted from the change log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunCounts {
+    /// New customers.
+    pub created: u64,
+    /// Customers whose fields changed.
+    pub changed: u64,
+    /// Relationships that ended.
+    pub ended: u64,
+    /// Relationships that returned.
+    pub revived: u64,
+}
+
+/// What one page of a listing did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageProgress {
+    /// How many of its customers are to be fetched.
+    pub marked: u64,
+}
+
+/// How many finished list diffs of an account are kept.
+const LIST_DIFFS_KEPT: i64 = 200;
+
+const UNDER_WAY: &str = "
+    SELECT * FROM sync_run WHERE account = $1 AND kind = $2 AND state IN ('LISTING', 'FETCHING')";
+
+impl Store {
+    /// The run of that kind that is under way.
+    pub async fn run_under_way(&self, account: &PartnerAccountId, kind: RunKind) -> Result<Option<SyncRun>, Error> {
+        let row = sqlx::query(UNDER_WAY).bind(account.as_str()).bind(kind.name()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(run).transpose()
+    }
+
+    /// One run.
+    pub async fn sync_run(&self, account: &PartnerAccountId, id: RunId) -> Result<Option<SyncRun>, Error> {
+        let row = sqlx::query("SELECT * FROM sync_run WHERE account = $1 AND id = $2")
+            .bind(account.as_str())
+            .bind(id.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(run).transpose()
+    }
+
+    /// Up to `limit` runs of an account that are older than `before`, newest first.
+    pub async fn sync_runs(
+        &self,
+        account: &PartnerAccountId,
+        before: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<SyncRun>, Error> {
+        // Run ids sort by the time the run was started.
+        let rows = sqlx::query(
+            "SELECT * FROM sync_run WHERE account = $1 AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        )
+        .bind(account.as_str())
+        .bind(before.map(|before| before.to_string()))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        rows.iter().map(run).collect()
+    }
+
+    /// The full run that succeeded last.
+    pub async fn last_full_run(&self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
+        const SELECT: &str = "
+            SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state = 'SUCCEEDED' ORDER BY id DESC LIMIT 1";
+        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(run).transpose()
+    }
+
+    /// What a run changed.
+    pub async fn run_counts(&self, run: RunId) -> Result<RunCounts, Error> {
+        const SELECT: &str = "
+            SELECT coalesce(sum(kind = 'CREATED'), 0) AS created, coalesce(sum(kind = 'SYNCED'), 0) AS changed,
+                   coalesce(sum(kind = 'ENDED'), 0) AS ended, coalesce(sum(kind = 'REVIVED'), 0) AS revived
+            FROM change_log WHERE run_id = $1";
+        let row = sqlx::query(SELECT).bind(run.to_string()).fetch_one(&self.readers).await?;
+        let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+        Ok(RunCounts {
+            created: count("created")?,
+            changed: count("changed")?,
+            ended: count("ended")?,
+            revived: count("revived")?,
+        })
+    }
+
+    /// The active customers that no page of the run held and that were known before it began.
+    pub async fn missing_in_listing(&self, run: &SyncRun) -> Result<Vec<TenantId>, Error> {
+        const PAGES: &str = "SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2";
+        const KNOWN: &str = "
+            SELECT c.microsoft_tenant_id FROM customer c
+            JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
+            WHERE c.account = $1 AND c.relationship = 'ACTIVE' AND u.first_seen_at < $2";
+        let mut listed = HashSet::new();
+        let mut pages = sqlx::query(PAGES).bind(run.account.as_str()).bind(run.id.to_string()).fetch(&self.readers);
+        while let Some(row) = pages.try_next().await? {
+            let ids: &[u8] = row.try_get(0)?;
+            listed.extend(ids.chunks_exact(16).filter_map(|id| <[u8; 16]>::try_from(id).ok()));
+        }
+        drop(pages);
+        let mut missing = Vec::new();
+        let mut known =
+            sqlx::query(KNOWN).bind(run.account.as_str()).bind(run.started_at.micros()).fetch(&self.readers);
+        while let Some(row) = known.try_next().await? {
+            let tenant = tenant(row.try_get(0)?)?;
+            if !listed.contains(tenant.uuid().as_bytes()) {
+                missing.push(tenant);
+            }
+        }
+        Ok(missing)
+    }
+}
+
+fn run(row: &SqliteRow) -> Result<SyncRun, Error> {
+    let corrupt = |column: &str| Error::Corrupt(format!("sync_run.{column}"));
+    let text = |column: &str| row.try_get::<&str, _>(column);
+    let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+    let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
+    Ok(SyncRun {
+        id: text("id")?.parse().map_err(|_| corrupt("id"))?,
+        account: text("account")?.parse().map_err(|_| corrupt("account"))?,
+        kind: RunKind::named(text("kind")?).ok_or_else(|| corrupt("kind"))?,
+        cause: RunCause::named(text("cause")?).ok_or_else(|| corrupt("cause"))?,
+        state: RunState::named(text("state")?).ok_or_else(|| corrupt("state"))?,
+        started_by: text("started_by")?.to_owned(),
+        next_link: row.try_get("next_link")?,
+        pages: row.try_get("pages")?,
+        listed: count("listed")?,
+        listing_restarts: row.try_get("listing_restarts")?,
+        marked: count("marked")?,
+        fetched: count("fetched")?,
+        unusable: count("unusable")?,
+        missing: count("missing")?,
+        problem: row.try_get("problem")?,
+        started_at: Timestamp::from_micros(row.try_get("started_at")?),
+        listed_at: time("listed_at")?,
+        finished_at: time("finished_at")?,
+    })
+}
+
+impl Tx {
+    /// The run of that kind that is under way, read under the write lock.
+    pub async fn run_under_way(&mut self, account: &PartnerAccountId, kind: RunKind) -> Result<Option<SyncRun>, Error> {
+        let row =
+            sqlx::query(UNDER_WAY).bind(account.as_str()).bind(kind.name()).fetch_optional(self.connection()).await?;
+        row.as_ref().map(run).transpose()
+    }
+
+    /// The full run of an account that was started last, whatever became of it.
+    pub async fn newest_full_run(&mut self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
+        const SELECT: &str = "SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' ORDER BY id DESC LIMIT 1";
+        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(self.connection()).await?;
+        row.as_ref().map(run).transpose()
+    }
+
+    /// Starts a run. At most one of a kind is under way in an account.
+    pub async fn start_run(
+        &mut self,
+        account: &PartnerAccountId,
+        kind: RunKind,
+        cause: RunCause,
+        started_by: &str,
+    ) -> Result<SyncRun, Error> {
+        const INSERT: &str = "
+            INSERT INTO sync_run (account, id, kind, cause, state, started_by, started_at)
+            VALUES ($1, $2, $3, $4, 'LISTING', $5, $6) RETURNING *";
+        let now = self.now();
+        let row = sqlx::query(INSERT)
+            .bind(account.as_str())
+            .bind(RunId::mint(now).to_string())
+            .bind(kind.name())
+            .bind(cause.name())
+            .bind(started_by)
+            .bind(now.micros())
+            .fetch_one(self.connection())
+            .await?;
+        run(&row)
+    }
+
+    /// Remembers a page: its customers, and where the listing goes on.
+    pub async fn save_page(
+        &mut self,
+        run: &SyncRun,
+        customers: &[ListedCustomer],
+        next_link: Option<&str>,
+    ) -> Result<PageProgress, Error> {
+        const ADVANCE: &str = "
+            UPDATE sync_run SET pages = pages + 1, listed = listed + $3, marked = marked + $4, next_link = $5
+            WHERE account = $1 AND id = $2 AND state = 'LISTING'";
+        const KEEP: &str = "INSERT INTO sync_run_page (account, run_id, page, tenant_ids) VALUES ($1, $2, $3, $4)";
+        let mut marked = 0_u64;
+        let mut ids = Vec::with_capacity(customers.len() * 16);
+        for customer in customers {
+            ids.extend_from_slice(customer.tenant_id.uuid().as_bytes());
+            marked += u64::from(self.note_listed(&run.account, customer, run.kind == RunKind::Full, run.id).await?);
+        }
+        sqlx::query(KEEP)
+            .bind(run.account.as_str())
+            .bind(run.id.to_string())
+            .bind(run.pages)
+            .bind(ids)
+            .execute(self.connection())
+            .await?;
+        sqlx::query(ADVANCE)
+            .bind(run.account.as_str())
+            .bind(run.id.to_string())
+            .bind(i64::try_from(customers.len()).unwrap_or(i64::MAX))
+            .bind(i64::try_from(marked).unwrap_or(i64::MAX))
+            .bind(next_link)
+            .execute(self.connection())
+            .await?;
+        Ok(PageProgress { marked })
+    }
+
+    /// The listing broke off and begins anew; what its pages held no longer counts.
+    pub async fn restart_listing(&mut self, run: &SyncRun) -> Result<(), Error> {
+        const RESTART: &str = "
+            UPDATE sync_run SET pages = 0, listed = 0, next_link = NULL, listing_restarts = listing_restarts + 1
+            WHERE account = $1 AND id = $2";
+        self.forget_pages(run).await?;
+        sqlx::query(RESTART).bind(run.account.as_str()).bind(run.id.to_string()).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// The list has been read to its end, and lacked `missing`.
+    pub async fn finish_listing(&mut self, run: &SyncRun, missing: &[TenantId]) -> Result<(), Error> {
+        const LISTED: &str = "
+            UPDATE sync_run SET state = 'FETCHING', listed_at = $3, missing = $4, marked = marked + $4, next_link = NULL
+            WHERE account = $1 AND id = $2";
+        let now = self.now().micros();
+        self.forget_pages(run).await?;
+        self.note_missing(&run.account, missing, run.id).await?;
+        sqlx::query(LISTED)
+            .bind(run.account.as_str())
+            .bind(run.id.to_string())
+            .bind(now)
+            .bind(i64::try_from(missing.len()).unwrap_or(i64::MAX))
+            .execute(self.connection())
+            .await?;
+        sqlx::query("UPDATE account_sync SET listed_at = $2 WHERE account = $1")
+            .bind(run.account.as_str())
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    async fn forget_pages(&mut self, run: &SyncRun) -> Result<(), Error> {
+        sqlx::query("DELETE FROM sync_run_page WHERE account = $1 AND run_id = $2")
+            .bind(run.account.as_str())
+            .bind(run.id.to_string())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// The run fetched one more customer.
+    pub async fn count_fetched(&mut self, account: &PartnerAccountId, run: RunId, usable: bool) -> Result<(), Error> {
+        sqlx::query(
+            "UPDATE sync_run SET fetched = fetched + 1, unusable = unusable + $3 WHERE account = $1 AND id = $2",
+        )
+        .bind(account.as_str())
+        .bind(run.to_string())
+        .bind(i64::from(!usable))
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// The run is done; `problem` is why it failed, if it did.
+    pub async fn finish_run(&mut self, run: &SyncRun, problem: Option<&str>) -> Result<(), Error> {
+        const FINISH: &str = "UPDATE sync_run SET state = $3, problem = $4, finished_at = $5, next_link = NULL WHERE account = $1 AND id = $2";
+        const PRUNE: &str = "
+            DELETE FROM sync_run WHERE account = $1 AND kind = 'LIST_DIFF' AND state IN ('SUCCEEDED', 'FAILED') AND id <= (
+                SELECT id FROM sync_run WHERE account = $1 AND kind = 'LIST_DIFF' ORDER BY id DESC LIMIT 1 OFFSET $2
+            )";
+        let state = if problem.is_none() { RunState::Succeeded } else { RunState::Failed };
+        let now = self.now().micros();
+        self.forget_pages(run).await?;
+        sqlx::query(FINISH)
+            .bind(run.account.as_str())
+            .bind(run.id.to_string())
+            .bind(state.name())
+            .bind(problem)
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        sqlx::query(PRUNE).bind(run.account.as_str()).bind(LIST_DIFFS_KEPT).execute(self.connection()).await?;
+        Ok(())
+    }
+}

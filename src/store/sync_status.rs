@@ -1,0 +1,177 @@
+//! How synchronization of an account stands: what was last read when, and what keeps it back.
+
+use sqlx::Row;
+
+use crate::clock::Timestamp;
+use crate::domain::ids::PartnerAccountId;
+use crate::store::{Error, Store, Tx};
+
+/// Who owns the account's single webhook registration in Partner Center.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookState {
+    /// Nobody.
+    None,
+    /// Somebody else; it is never touched.
+    Foreign,
+}
+
+impl WebhookState {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::Foreign => "FOREIGN",
+        }
+    }
+}
+
+/// What keeps an account from being synchronized.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncProblem {
+    /// A stable name of its kind, such as `CREDENTIALS_INVALID`.
+    pub reason: String,
+    /// What happened and what to do, for an operator.
+    pub detail: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// How synchronization of an account stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountSync {
+    /// When the audit log was last read to its end.
+    pub audit_polled_at: Option<Timestamp>,
+    /// When the customer list was last read to its end.
+    pub listed_at: Option<Timestamp>,
+    /// The planned instant of the night that was last synchronized.
+    pub night_started_for: Option<Timestamp>,
+    /// What keeps it back.
+    pub problem: Option<SyncProblem>,
+    /// Partner Center asked us to wait until then.
+    pub throttled_until: Option<Timestamp>,
+    /// Who owns the webhook registration.
+    pub webhook: Option<WebhookState>,
+    /// Customers of Microsoft's with an active relationship.
+    pub active_customers: u64,
+    /// The one whose verification is longest ago.
+    pub oldest_verified_at: Option<Timestamp>,
+    /// Removals that wait for a decision.
+    pub held_removals: u64,
+}
+
+impl Store {
+    /// How synchronization of the account stands.
+    pub async fn account_sync(&self, account: &PartnerAccountId) -> Result<AccountSync, Error> {
+        const SELECT: &str = "SELECT * FROM account_sync WHERE account = $1";
+        const CUSTOMERS: &str = "
+            SELECT count(*) AS active, min(u.verified_at) AS oldest,
+                   coalesce(sum(c.sync_state = 'HELD_FOR_REMOVAL'), 0) AS held
+            FROM customer c JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
+            WHERE c.account = $1 AND c.relationship = 'ACTIVE'";
+        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let Some(row) = row else { return Ok(AccountSync::default()) };
+        let customers = sqlx::query(CUSTOMERS).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let time =
+            |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
+        let reason: Option<String> = row.try_get("problem_reason")?;
+        let detail: Option<String> = row.try_get("problem_detail")?;
+        let since = time("problem_since")?;
+        let problem =
+            reason.zip(since).map(|(reason, since)| SyncProblem { reason, detail: detail.unwrap_or_default(), since });
+        Ok(AccountSync {
+            audit_polled_at: time("audit_polled_at")?,
+            listed_at: time("listed_at")?,
+            night_started_for: time("night_started_for")?,
+            problem,
+            throttled_until: time("throttled_until")?,
+            webhook: match row.try_get::<Option<&str>, _>("webhook_state")? {
+                Some("NONE") => Some(WebhookState::None),
+                Some("FOREIGN") => Some(WebhookState::Foreign),
+                Some(other) => return Err(Error::Corrupt(format!("account_sync.webhook_state {other}"))),
+                None => None,
+            },
+            active_customers: customers.try_get::<i64, _>("active")?.unsigned_abs(),
+            oldest_verified_at: customers.try_get::<Option<i64>, _>("oldest")?.map(Timestamp::from_micros),
+            held_removals: customers.try_get::<i64, _>("held")?.unsigned_abs(),
+        })
+    }
+
+    /// How many customers of Microsoft's an account has with an active relationship.
+    pub async fn active_customers(&self, account: &PartnerAccountId) -> Result<u64, Error> {
+        let row = sqlx::query("SELECT count(*) FROM customer WHERE account = $1 AND relationship = 'ACTIVE'")
+            .bind(account.as_str())
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+    }
+}
+
+impl Tx {
+    /// The audit log has been read to its end.
+    pub async fn note_audit_polled(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
+        let now = self.now().micros();
+        sqlx::query("UPDATE account_sync SET audit_polled_at = $2 WHERE account = $1")
+            .bind(account.as_str())
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// The night planned for that instant has been started.
+    pub async fn note_night(&mut self, account: &PartnerAccountId, planned: Timestamp) -> Result<(), Error> {
+        sqlx::query("UPDATE account_sync SET night_started_for = $2 WHERE account = $1")
+            .bind(account.as_str())
+            .bind(planned.micros())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Something keeps the account from being synchronized; the first of a series of the same kind gives the time.
+    pub async fn note_problem(&mut self, account: &PartnerAccountId, reason: &str, detail: &str) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE account_sync SET
+                problem_since = CASE WHEN problem_reason IS $2 THEN problem_since ELSE $4 END,
+                problem_reason = $2, problem_detail = $3
+            WHERE account = $1";
+        let now = self.now().micros();
+        sqlx::query(UPDATE)
+            .bind(account.as_str())
+            .bind(reason)
+            .bind(detail)
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Nothing keeps the account from being synchronized any more.
+    pub async fn clear_problem(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE account_sync SET problem_reason = NULL, problem_detail = NULL, problem_since = NULL WHERE account = $1";
+        sqlx::query(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// Partner Center asks for a pause.
+    pub async fn note_throttled(&mut self, account: &PartnerAccountId, until: Timestamp) -> Result<(), Error> {
+        sqlx::query("UPDATE account_sync SET throttled_until = $2 WHERE account = $1")
+            .bind(account.as_str())
+            .bind(until.micros())
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Who owns the webhook registration.
+    pub async fn note_webhook(&mut self, account: &PartnerAccountId, state: WebhookState) -> Result<(), Error> {
+        let now = self.now().micros();
+        sqlx::query("UPDATE account_sync SET webhook_state = $2, webhook_checked_at = $3 WHERE account = $1")
+            .bind(account.as_str())
+            .bind(state.name())
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,76 @@
+//! The write transaction: the only way anything is written.
+//!
+//! `store.write("name", async |tx| …)` commits on `Ok` and rolls back on `Err`, so that a commit cannot be
+//! forgotten and `?` undoes everything. The closure must do no network call: the one writer is held meanwhile.
+
+use sqlx::Transaction;
+use sqlx::sqlite::{Sqlite, SqliteConnection};
+
+use crate::clock::Timestamp;
+use crate::store::{Error, Store};
+
+/// An open write transaction.
+pub struct Tx {
+    now: Timestamp,
+    transaction: Transaction<'static, Sqlite>,
+}
+
+impl Tx {
+    /// The one instant of this transaction, sampled when it began.
+    pub const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The connection, for the statements of this module's siblings.
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.transaction
+    }
+}
+
+/// An async closure over a transaction whose future is `Send`.
+///
+/// `AsyncFnOnce` alone cannot promise that on stable Rust; naming its future as an associated type can. This
+/// is a workaround for the language and the only trait of the store.
+pub trait Body<'tx, T, E>: FnOnce(&'tx mut Tx) -> Self::Future {
+    /// What the closure returns.
+    type Future: Future<Output = Result<T, E>>;
+}
+
+impl<'tx, T, E, F, Fut> Body<'tx, T, E> for F
+where
+    F: FnOnce(&'tx mut Tx) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    type Future = Fut;
+}
+
+impl Store {
+    /// Runs `body` in one write transaction: `Ok` commits, `Err` rolls back.
+    ///
+    /// Dropping the future rolls back, unless the commit is already under way: then it may still happen.
+    /// `name` labels the transaction in logs.
+    pub async fn write<T, E, F>(&self, name: &'static str, body: F) -> Result<T, E>
+    where
+        F: for<'tx> AsyncFnOnce(&'tx mut Tx) -> Result<T, E> + for<'tx> Body<'tx, T, E, Future: Send> + Send,
+        T: Send,
+        E: From<Error> + Send,
+    {
+        // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
+        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
+        let transaction = begun.map_err(Error::from)?;
+        let mut tx = Tx { now: self.clock.now(), transaction };
+        match body(&mut tx).await {
+            Ok(value) => {
+                tx.transaction.commit().await.map_err(Error::from)?;
+                Ok(value)
+            }
+            Err(error) => {
+                // A failed rollback leaves a connection that the pool throws away; the error that led here matters.
+                if let Err(rollback) = tx.transaction.rollback().await {
+                    tracing::warn!(transaction = name, error = %Error::from(rollback), "a transaction could not be rolled back");
+                }
+                Err(error)
+            }
+        }
+    }
+}

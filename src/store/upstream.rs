@@ -1,0 +1,433 @@
+//! What is known and owed about customers upstream: the dirty set, the list's memory, the evidence of removals.
+//!
+//! A customer is dirty while `settled < marked`. Marking again while it is being fetched leaves it dirty, so no
+//! wake-up is lost; a storm of signals about one customer is one row.
+
+use sqlx::Row;
+
+use crate::clock::Timestamp;
+use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
+use crate::domain::observation::{GoneAnswer, ObservationMark};
+use crate::domain::removal::RemovalEvidence;
+use crate::store::{Error, Store, Tx};
+
+/// How urgent it is to look at a customer; larger first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// The night, which must not delay the day.
+    Sweep = 0,
+    /// New, renamed or missing in the list.
+    Listed = 10,
+    /// The audit log or a webhook says something happened.
+    Signal = 20,
+    /// Somebody is waiting for it.
+    Refresh = 30,
+}
+
+/// A customer as the list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedCustomer {
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// The bill-to name.
+    pub company_name: String,
+    /// The tenant's domain.
+    pub domain: String,
+    /// `relationshipToPartner`, as it is worded.
+    pub relationship: String,
+}
+
+/// A dirty customer taken to be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirtyCustomer {
+    /// Whom to fetch.
+    pub tenant_id: TenantId,
+    /// The mark as it was taken; settling clears up to it and no further.
+    pub marked: i64,
+    /// Failed tries since it was last settled.
+    pub attempts: u32,
+    /// The run that wants it.
+    pub run: Option<RunId>,
+}
+
+/// How much is owed to an account's customers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Dirty customers.
+    pub dirty: u64,
+    /// Of those, the ones whose last try failed.
+    pub failing: u64,
+    /// Customers whose record upstream cannot be applied.
+    pub quarantined: u64,
+    /// When the next one may be tried.
+    pub next_at: Option<Timestamp>,
+}
+
+/// A customer that may have to be ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RemovalCandidate {
+    /// Whom.
+    pub tenant_id: TenantId,
+    /// What speaks for it.
+    pub evidence: RemovalEvidence,
+    /// The newest answer about it.
+    pub mark: ObservationMark,
+}
+
+impl Store {
+    /// Up to `limit` customers to look at now, most urgent first.
+    pub async fn dirty_customers(
+        &self,
+        account: &PartnerAccountId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<DirtyCustomer>, Error> {
+        const SELECT: &str = "
+            SELECT tenant_id, marked, attempts, wanted_by_run FROM upstream_customer
+            WHERE account = $1 AND settled < marked AND not_before <= $2
+            ORDER BY priority DESC, not_before, tenant_id LIMIT $3";
+        let rows =
+            sqlx::query(SELECT).bind(account.as_str()).bind(now.micros()).bind(limit).fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| {
+                let run: Option<&str> = row.try_get("wanted_by_run")?;
+                Ok(DirtyCustomer {
+                    tenant_id: tenant(row.try_get("tenant_id")?)?,
+                    marked: row.try_get("marked")?,
+                    attempts: row.try_get("attempts")?,
+                    run: run.and_then(|run| run.parse().ok()),
+                })
+            })
+            .collect()
+    }
+
+    /// How much is owed.
+    pub async fn backlog(&self, account: &PartnerAccountId) -> Result<Backlog, Error> {
+        const SELECT: &str = "
+            SELECT count(*) AS dirty, coalesce(sum(attempts > 0), 0) AS failing, min(not_before) AS next_at,
+                   (SELECT count(*) FROM upstream_customer
+                    WHERE account = $1 AND problem IS NOT NULL AND settled = marked) AS quarantined
+            FROM upstream_customer WHERE account = $1 AND settled < marked";
+        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let next_at: Option<i64> = row.try_get("next_at")?;
+        Ok(Backlog {
+            dirty: row.try_get::<i64, _>("dirty")?.unsigned_abs(),
+            failing: row.try_get::<i64, _>("failing")?.unsigned_abs(),
+            quarantined: row.try_get::<i64, _>("quarantined")?.unsigned_abs(),
+            next_at: next_at.map(Timestamp::from_micros),
+        })
+    }
+
+    /// When the next dirty customer may be tried; `None` when none is dirty.
+    pub async fn next_dirty_at(&self, account: &PartnerAccountId) -> Result<Option<Timestamp>, Error> {
+        let row = sqlx::query("SELECT min(not_before) FROM upstream_customer WHERE account = $1 AND settled < marked")
+            .bind(account.as_str())
+            .fetch_one(&self.readers)
+            .await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
+    }
+
+    /// Whether everything up to the mark has been settled, and the last problem if it has not.
+    pub async fn is_settled(
+        &self,
+        account: &PartnerAccountId,
+        tenant: TenantId,
+        mark: i64,
+    ) -> Result<Result<(), Option<String>>, Error> {
+        let row = sqlx::query("SELECT settled, problem FROM upstream_customer WHERE account = $1 AND tenant_id = $2")
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(row) = row else { return Ok(Err(None)) };
+        let settled: i64 = row.try_get("settled")?;
+        Ok(if settled >= mark { Ok(()) } else { Err(row.try_get("problem")?) })
+    }
+
+    /// Whether a run has nobody left to fetch.
+    pub async fn run_is_drained(&self, account: &PartnerAccountId, run: RunId) -> Result<bool, Error> {
+        const SELECT: &str = "
+            SELECT 1 FROM upstream_customer
+            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked LIMIT 1";
+        let row =
+            sqlx::query(SELECT).bind(account.as_str()).bind(run.to_string()).fetch_optional(&self.readers).await?;
+        Ok(row.is_none())
+    }
+
+    /// How many customers a run still has to fetch.
+    pub async fn run_backlog(&self, account: &PartnerAccountId, run: RunId) -> Result<u64, Error> {
+        const SELECT: &str = "
+            SELECT count(*) FROM upstream_customer WHERE account = $1 AND wanted_by_run = $2 AND settled < marked";
+        let row = sqlx::query(SELECT).bind(account.as_str()).bind(run.to_string()).fetch_one(&self.readers).await?;
+        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
+    }
+
+    /// Active customers that complete lists lacked and a direct answer calls gone.
+    pub async fn removal_candidates(&self, account: &PartnerAccountId) -> Result<Vec<RemovalCandidate>, Error> {
+        const SELECT: &str = "
+            SELECT u.tenant_id, u.missing_runs, u.removal_recorded_at, u.gone_answer, u.observed_epoch, u.observed_ticket
+            FROM upstream_customer u
+            JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
+            WHERE u.account = $1 AND u.missing_runs > 0 AND u.gone_answer IS NOT NULL AND c.relationship = 'ACTIVE'
+            ORDER BY u.tenant_id";
+        let rows = sqlx::query(SELECT).bind(account.as_str()).fetch_all(&self.readers).await?;
+        rows.iter().map(candidate).collect()
+    }
+
+    /// A customer that is active, listed and verified: whom to ask about to see that the credentials still work.
+    pub async fn present_customer(&self, account: &PartnerAccountId) -> Result<Option<TenantId>, Error> {
+        const SELECT: &str = "
+            SELECT u.tenant_id FROM upstream_customer u
+            JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
+            WHERE u.account = $1 AND u.missing_runs = 0 AND u.gone_answer IS NULL AND u.listed_name IS NOT NULL
+                AND u.verified_at IS NOT NULL AND c.relationship = 'ACTIVE'
+            LIMIT 1";
+        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        row.map(|row| tenant(row.try_get(0)?)).transpose()
+    }
+}
+
+fn candidate(row: &sqlx::sqlite::SqliteRow) -> Result<RemovalCandidate, Error> {
+    let recorded: Option<i64> = row.try_get("removal_recorded_at")?;
+    Ok(RemovalCandidate {
+        tenant_id: tenant(row.try_get("tenant_id")?)?,
+        evidence: RemovalEvidence {
+            missing_runs: row.try_get("missing_runs")?,
+            removal_recorded: recorded.is_some(),
+            said_gone: true,
+        },
+        mark: ObservationMark {
+            epoch: crate::domain::ids::Epoch(row.try_get("observed_epoch")?),
+            ticket: crate::domain::ids::Ticket(row.try_get("observed_ticket")?),
+        },
+    })
+}
+
+pub(super) fn tenant(text: &str) -> Result<TenantId, Error> {
+    text.parse().map_err(|_| Error::Corrupt("upstream_customer.tenant_id".to_owned()))
+}
+
+impl Tx {
+    /// Wants these customers looked at again; returns how many there are.
+    pub async fn mark_dirty(
+        &mut self,
+        account: &PartnerAccountId,
+        tenants: &[TenantId],
+        priority: Priority,
+        run: Option<RunId>,
+    ) -> Result<(), Error> {
+        const UPSERT: &str = "
+            INSERT INTO upstream_customer (account, tenant_id, marked, priority, wanted_by_run, not_before, first_seen_at)
+            SELECT $1, value, 1, $3, $4, $5, $5 FROM json_each($2) WHERE true
+            ON CONFLICT (account, tenant_id) DO UPDATE SET
+                marked = marked + 1,
+                priority = CASE WHEN settled < marked THEN max(priority, excluded.priority) ELSE excluded.priority END,
+                wanted_by_run = coalesce(excluded.wanted_by_run, wanted_by_run),
+                not_before = CASE WHEN settled < marked THEN min(not_before, excluded.not_before) ELSE excluded.not_before END";
+        let now = self.now().micros();
+        let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        sqlx::query(UPSERT)
+            .bind(account.as_str())
+            .bind(tenants.to_string())
+            .bind(priority as i64)
+            .bind(run.map(|run| run.to_string()))
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Wants one customer looked at now and returns the mark to wait for.
+    pub async fn mark_for_refresh(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<i64, Error> {
+        self.mark_dirty(account, &[tenant], Priority::Refresh, None).await?;
+        let row = sqlx::query("SELECT marked FROM upstream_customer WHERE account = $1 AND tenant_id = $2")
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .fetch_one(self.connection())
+            .await?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// Remembers what the list says of a customer, and wants it looked at when that is new or `everyone` is wanted.
+    /// Returns whether it is wanted.
+    pub async fn note_listed(
+        &mut self,
+        account: &PartnerAccountId,
+        listed: &ListedCustomer,
+        everyone: bool,
+        run: RunId,
+    ) -> Result<bool, Error> {
+        const UPSERT: &str = "
+            INSERT INTO upstream_customer
+                (account, tenant_id, listed_name, listed_domain, listed_relationship, marked, priority, wanted_by_run, not_before, first_seen_at)
+            VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $8)
+            ON CONFLICT (account, tenant_id) DO UPDATE SET
+                listed_name = $3, listed_domain = $4, listed_relationship = $5, missing_runs = 0,
+                removal_recorded_at = CASE WHEN missing_runs > 0 OR listed_name IS NULL THEN NULL ELSE removal_recorded_at END,
+                marked = marked + 1,
+                priority = CASE WHEN settled < marked THEN max(priority, $6) ELSE $6 END,
+                wanted_by_run = $7,
+                not_before = CASE WHEN settled < marked THEN min(not_before, $8) ELSE $8 END
+            WHERE $9 OR missing_runs > 0
+                OR (listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)";
+        let priority = if everyone { Priority::Sweep } else { Priority::Listed };
+        let now = self.now().micros();
+        let done = sqlx::query(UPSERT)
+            .bind(account.as_str())
+            .bind(listed.tenant_id.to_string())
+            .bind(&listed.company_name)
+            .bind(&listed.domain)
+            .bind(&listed.relationship)
+            .bind(priority as i64)
+            .bind(run.to_string())
+            .bind(now)
+            .bind(everyone)
+            .execute(self.connection())
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// One more complete list lacked these customers: each is to be asked about directly.
+    pub async fn note_missing(
+        &mut self,
+        account: &PartnerAccountId,
+        tenants: &[TenantId],
+        run: RunId,
+    ) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE upstream_customer SET
+                missing_runs = missing_runs + 1, listed_name = NULL, listed_domain = NULL, listed_relationship = NULL
+            WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
+        let texts = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        sqlx::query(UPDATE).bind(account.as_str()).bind(texts.to_string()).execute(self.connection()).await?;
+        self.mark_dirty(account, tenants, Priority::Listed, Some(run)).await
+    }
+
+    /// The audit log says that these relationships were removed.
+    pub async fn note_removal_recorded(
+        &mut self,
+        account: &PartnerAccountId,
+        tenants: &[TenantId],
+    ) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE upstream_customer SET removal_recorded_at = $3
+            WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
+        let now = self.now().micros();
+        let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        sqlx::query(UPDATE)
+            .bind(account.as_str())
+            .bind(tenants.to_string())
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// The work that was taken is done, whatever it found.
+    pub async fn settle(&mut self, account: &PartnerAccountId, work: DirtyCustomer) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE upstream_customer SET
+                settled = max(settled, $3), attempts = 0,
+                priority = CASE WHEN marked = $3 THEN 0 ELSE priority END,
+                wanted_by_run = CASE WHEN marked = $3 THEN NULL ELSE wanted_by_run END
+            WHERE account = $1 AND tenant_id = $2";
+        sqlx::query(UPDATE)
+            .bind(account.as_str())
+            .bind(work.tenant_id.to_string())
+            .bind(work.marked)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// The work that was taken failed; it stays dirty and is not tried before `not_before`.
+    pub async fn postpone(
+        &mut self,
+        account: &PartnerAccountId,
+        work: DirtyCustomer,
+        not_before: Timestamp,
+        problem: &str,
+    ) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE upstream_customer SET attempts = attempts + 1, not_before = $3, problem = $4, priority = min(priority, $5)
+            WHERE account = $1 AND tenant_id = $2";
+        sqlx::query(UPDATE)
+            .bind(account.as_str())
+            .bind(work.tenant_id.to_string())
+            .bind(not_before.micros())
+            .bind(problem)
+            .bind(Priority::Signal as i64)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
+    /// Partner Center has the customer, and we are level with it.
+    pub(super) async fn note_present(
+        &mut self,
+        account: &PartnerAccountId,
+        tenant: TenantId,
+        mark: ObservationMark,
+    ) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE upstream_customer SET
+                observed_epoch = $3, observed_ticket = $4, verified_at = $5, problem = NULL,
+                gone_answer = NULL, gone_at = NULL, missing_runs = 0, removal_recorded_at = NULL
+            WHERE account = $1 AND tenant_id = $2";
+        let now = self.now().micros();
+        let done = sqlx::query(UPDATE)
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .bind(mark.epoch.0)
+            .bind(mark.ticket.0)
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        expect_one_row(done.rows_affected())
+    }
+
+    /// Partner Center says that it has no such customer.
+    pub(super) async fn note_gone(
+        &mut self,
+        account: &PartnerAccountId,
+        tenant: TenantId,
+        mark: ObservationMark,
+        answer: GoneAnswer,
+    ) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE upstream_customer SET
+                observed_epoch = $3, observed_ticket = $4, gone_answer = $5, gone_at = $6, problem = NULL
+            WHERE account = $1 AND tenant_id = $2";
+        let now = self.now().micros();
+        let done = sqlx::query(UPDATE)
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .bind(mark.epoch.0)
+            .bind(mark.ticket.0)
+            .bind(answer.code())
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        expect_one_row(done.rows_affected())
+    }
+
+    /// What Partner Center said cannot be applied.
+    pub(super) async fn note_unusable(
+        &mut self,
+        account: &PartnerAccountId,
+        tenant: TenantId,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let done = sqlx::query("UPDATE upstream_customer SET problem = $3 WHERE account = $1 AND tenant_id = $2")
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .bind(reason)
+            .execute(self.connection())
+            .await?;
+        expect_one_row(done.rows_affected())
+    }
+}
+
+fn expect_one_row(rows: u64) -> Result<(), Error> {
+    if rows == 1 { Ok(()) } else { Err(Error::Corrupt(format!("{rows} upstream customers where there must be one"))) }
+}
