@@ -9,3 +9,5 @@
 pub mod clock;
 pub mod domain;
 pub mod store;
+pub mod operations;
+pub mod grpc;

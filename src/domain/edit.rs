@@ -47,6 +47,8 @@ pub enum WishedRelationship {
     Active,
     /// The relationship ended.
     Ended,
+    /// There is no relationship.
+    None,
 }
 
 impl Wish {

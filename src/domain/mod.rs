@@ -4,6 +4,7 @@
 //! [`ownership`] says who owns a field, [`review`] refuses a caller what Partner Center owns,
 //! [`reconcile`] writes only what Partner Center owns.
 
+pub mod policy;
 pub mod access;
 pub mod account;
 pub mod contact;

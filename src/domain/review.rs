@@ -51,6 +51,23 @@ pub enum GuardRule {
 }
 
 impl GuardRule {
+    /// The rule that guards a field Partner Center owns.
+    pub const fn of(field: Field) -> Self {
+        match field {
+            Field::Contact(ContactRole::Billing, _) => Self::BillingMirrorsPrimary,
+            Field::Contact(ContactRole::Primary, _)
+            | Field::CompanyName
+            | Field::TenantName
+            | Field::Domain
+            | Field::MicrosoftTenantId
+            | Field::Relationship
+            | Field::ExternalReference
+            | Field::Labels
+            | Field::Note
+            | Field::Status => Self::FieldOwnedByPartnerCenter,
+        }
+    }
+
     /// The name in errors and in the store.
     pub const fn name(self) -> &'static str {
         match self {
@@ -133,11 +150,7 @@ impl Judged {
     }
 
     fn violate(&mut self, field: Field) {
-        let rule = match field {
-            Field::Contact(ContactRole::Billing, _) => GuardRule::BillingMirrorsPrimary,
-            _ => GuardRule::FieldOwnedByPartnerCenter,
-        };
-        let violation = Violation { field, rule };
+        let violation = Violation { field, rule: GuardRule::of(field) };
         if !self.violations.contains(&violation) {
             self.violations.push(violation);
         }
@@ -250,14 +263,14 @@ fn would_change(before: &Customer, wish: &Wish) -> bool {
         Wish::MicrosoftTenantId(wanted) => {
             text::tidy(wanted).to_lowercase() != link.map_or(String::new(), |link| link.tenant_id.to_string())
         }
-        Wish::Relationship(wanted) => match (wanted, before.relationship()) {
-            (WishedRelationship::Active, Some(Relationship::Active))
-            | (WishedRelationship::Ended, Some(Relationship::Ended)) => false,
-            (
-                WishedRelationship::Active | WishedRelationship::Ended,
-                None | Some(Relationship::Active | Relationship::Ended),
-            ) => true,
-        },
+        Wish::Relationship(wanted) => {
+            let present = match before.relationship() {
+                Some(Relationship::Active) => WishedRelationship::Active,
+                Some(Relationship::Ended) => WishedRelationship::Ended,
+                None => WishedRelationship::None,
+            };
+            *wanted != present
+        }
         Wish::ExternalReference(wanted) => text::tidy(wanted) != before.external_reference,
         Wish::Labels(wanted) => *wanted != before.labels,
         Wish::Label(key, wanted) => before.labels.get(key) != wanted.as_ref(),

@@ -18,6 +18,7 @@ mod sync_runs;
 mod sync_status;
 mod transaction;
 mod upstream;
+mod wakeup;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +26,9 @@ use std::sync::Arc;
 use sqlx::sqlite::SqlitePool;
 
 use crate::clock::Clock;
+use crate::store::wakeup::Wakeups;
 
+pub use accounts::TenantChanged;
 pub use customers::{AfterCustomer, CustomerScope, Saved, SavedPlan};
 pub use decisions::Decision;
 pub use error::Error;
@@ -35,7 +38,7 @@ pub use sqlite::OpenError;
 pub use sync_runs::{PageProgress, RunCause, RunCounts, RunKind, RunState, SyncRun};
 pub use sync_status::{AccountSync, SyncProblem, WebhookState};
 pub use transaction::{Body, Tx};
-pub use upstream::{Backlog, DirtyCustomer, ListedCustomer, Priority, RemovalCandidate};
+pub use upstream::{Backlog, DirtyCustomer, ListedCustomer, Priority, RemovalCandidate, WorkProgress};
 
 /// The store of one Customer Guard.
 #[derive(Clone)]
@@ -43,6 +46,7 @@ pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
     clock: Clock,
+    wakeups: Wakeups,
     // Held for as long as any clone lives: no second process may open the file.
     _lock: Arc<std::fs::File>,
 }
@@ -52,7 +56,13 @@ impl Store {
     pub async fn open_sqlite(path: &Path, clock: Clock) -> Result<(Self, Migrated), StartError> {
         let pools = sqlite::open(path).await?;
         let migrated = migrations::run(&pools.writer).await?;
-        let store = Self { writer: pools.writer, readers: pools.readers, clock, _lock: Arc::new(pools.lock) };
+        let store = Self {
+            writer: pools.writer,
+            readers: pools.readers,
+            clock,
+            wakeups: Wakeups::default(),
+            _lock: Arc::new(pools.lock),
+        };
         Ok((store, migrated))
     }
 
@@ -66,6 +76,12 @@ impl Store {
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Store")
     }
 }
 

@@ -275,6 +275,7 @@ impl Tx {
             INSERT INTO sync_run (account, id, kind, cause, state, started_by, started_at)
             VALUES ($1, $2, $3, $4, 'LISTING', $5, $6) RETURNING *";
         let now = self.now();
+        self.wake(account);
         let row = sqlx::query(INSERT)
             .bind(account.as_str())
             .bind(RunId::mint(now).to_string())

@@ -3,22 +3,33 @@
 //! `store.write("name", async |tx| …)` commits on `Ok` and rolls back on `Err`, so that a commit cannot be
 //! forgotten and `?` undoes everything. The closure must do no network call: the one writer is held meanwhile.
 
+use std::collections::BTreeSet;
+
 use sqlx::Transaction;
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 
 use crate::clock::Timestamp;
+use crate::domain::ids::PartnerAccountId;
 use crate::store::{Error, Store};
 
 /// An open write transaction.
 pub struct Tx {
     now: Timestamp,
     transaction: Transaction<'static, Sqlite>,
+    woken: BTreeSet<PartnerAccountId>,
 }
 
 impl Tx {
     /// The one instant of this transaction, sampled when it began.
     pub const fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Wakes whoever waits for the account's synchronization work, once this transaction is committed.
+    pub(super) fn wake(&mut self, account: &PartnerAccountId) {
+        if !self.woken.contains(account) {
+            self.woken.insert(account.clone());
+        }
     }
 
     /// The connection, for the statements of this module's siblings.
@@ -58,10 +69,13 @@ impl Store {
         // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
         let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
         let transaction = begun.map_err(Error::from)?;
-        let mut tx = Tx { now: self.clock.now(), transaction };
+        let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new() };
         match body(&mut tx).await {
             Ok(value) => {
                 tx.transaction.commit().await.map_err(Error::from)?;
+                for account in &tx.woken {
+                    self.wakeups.wake(account);
+                }
                 Ok(value)
             }
             Err(error) => {

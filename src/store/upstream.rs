@@ -50,6 +50,31 @@ pub struct DirtyCustomer {
     pub run: Option<RunId>,
 }
 
+/// How far the work on one customer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkProgress {
+    /// How often it was wanted.
+    pub marked: i64,
+    /// Up to which want it has been looked at.
+    pub settled: i64,
+    /// Failed tries since then.
+    pub attempts: u32,
+    /// Why the last try failed, or why what it brought cannot be applied.
+    pub problem: Option<String>,
+}
+
+const PROGRESS: &str = "
+    SELECT marked, settled, attempts, problem FROM upstream_customer WHERE account = $1 AND tenant_id = $2";
+
+fn progress(row: &sqlx::sqlite::SqliteRow) -> Result<WorkProgress, Error> {
+    Ok(WorkProgress {
+        marked: row.try_get("marked")?,
+        settled: row.try_get("settled")?,
+        attempts: row.try_get("attempts")?,
+        problem: row.try_get("problem")?,
+    })
+}
+
 /// How much is owed to an account's customers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
@@ -127,30 +152,28 @@ impl Store {
         Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
     }
 
-    /// Whether everything up to the mark has been settled, and the last problem if it has not.
-    pub async fn is_settled(
-        &self,
-        account: &PartnerAccountId,
-        tenant: TenantId,
-        mark: i64,
-    ) -> Result<Result<(), Option<String>>, Error> {
-        let row = sqlx::query("SELECT settled, problem FROM upstream_customer WHERE account = $1 AND tenant_id = $2")
+    /// How far the work on one customer is.
+    pub async fn work_progress(&self, account: &PartnerAccountId, tenant: TenantId) -> Result<WorkProgress, Error> {
+        let row = sqlx::query(PROGRESS)
             .bind(account.as_str())
             .bind(tenant.to_string())
-            .fetch_optional(&self.readers)
+            .fetch_one(&self.readers)
             .await?;
-        let Some(row) = row else { return Ok(Err(None)) };
-        let settled: i64 = row.try_get("settled")?;
-        Ok(if settled >= mark { Ok(()) } else { Err(row.try_get("problem")?) })
+        progress(&row)
     }
 
-    /// Whether a run has nobody left to fetch.
-    pub async fn run_is_drained(&self, account: &PartnerAccountId, run: RunId) -> Result<bool, Error> {
+    /// Whether a run has nobody left to fetch, not counting customers that failed `attempts` times: those stay dirty
+    /// and do not keep the run from ending.
+    pub async fn run_is_drained(&self, account: &PartnerAccountId, run: RunId, attempts: u32) -> Result<bool, Error> {
         const SELECT: &str = "
             SELECT 1 FROM upstream_customer
-            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked LIMIT 1";
-        let row =
-            sqlx::query(SELECT).bind(account.as_str()).bind(run.to_string()).fetch_optional(&self.readers).await?;
+            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND attempts < $3 LIMIT 1";
+        let row = sqlx::query(SELECT)
+            .bind(account.as_str())
+            .bind(run.to_string())
+            .bind(attempts)
+            .fetch_optional(&self.readers)
+            .await?;
         Ok(row.is_none())
     }
 
@@ -208,7 +231,7 @@ pub(super) fn tenant(text: &str) -> Result<TenantId, Error> {
 }
 
 impl Tx {
-    /// Wants these customers looked at again; returns how many there are.
+    /// Wants these customers looked at again.
     pub async fn mark_dirty(
         &mut self,
         account: &PartnerAccountId,
@@ -226,6 +249,7 @@ impl Tx {
                 not_before = CASE WHEN settled < marked THEN min(not_before, excluded.not_before) ELSE excluded.not_before END";
         let now = self.now().micros();
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        self.wake(account);
         sqlx::query(UPSERT)
             .bind(account.as_str())
             .bind(tenants.to_string())
@@ -237,15 +261,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Wants one customer looked at now and returns the mark to wait for.
-    pub async fn mark_for_refresh(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<i64, Error> {
+    /// Wants one customer looked at now and returns how far the work on it is: wait for `settled` to reach `marked`.
+    pub async fn mark_for_refresh(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<WorkProgress, Error> {
         self.mark_dirty(account, &[tenant], Priority::Refresh, None).await?;
-        let row = sqlx::query("SELECT marked FROM upstream_customer WHERE account = $1 AND tenant_id = $2")
+        let row = sqlx::query(PROGRESS)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .fetch_one(self.connection())
             .await?;
-        Ok(row.try_get(0)?)
+        progress(&row)
     }
 
     /// Remembers what the list says of a customer, and wants it looked at when that is new or `everyone` is wanted.
@@ -331,6 +355,7 @@ impl Tx {
                 priority = CASE WHEN marked = $3 THEN 0 ELSE priority END,
                 wanted_by_run = CASE WHEN marked = $3 THEN NULL ELSE wanted_by_run END
             WHERE account = $1 AND tenant_id = $2";
+        self.wake(account);
         sqlx::query(UPDATE)
             .bind(account.as_str())
             .bind(work.tenant_id.to_string())
@@ -351,6 +376,7 @@ impl Tx {
         const UPDATE: &str = "
             UPDATE upstream_customer SET attempts = attempts + 1, not_before = $3, problem = $4, priority = min(priority, $5)
             WHERE account = $1 AND tenant_id = $2";
+        self.wake(account);
         sqlx::query(UPDATE)
             .bind(account.as_str())
             .bind(work.tenant_id.to_string())

@@ -1,0 +1,116 @@
+//! What is promised and when work is due, per partner account: pure, including the calendar.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use croner::Cron;
+
+use crate::clock::Timestamp;
+
+/// When the night of an account begins: a cron expression in a time zone.
+///
+/// A local time that a change of clocks skips is taken at the moment of the change; one that happens twice is
+/// taken once.
+#[derive(Clone, Debug)]
+pub struct Night {
+    expression: String,
+    cron: Cron,
+    zone: Tz,
+}
+
+/// Why a night cannot be planned.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NightError {
+    /// The cron expression.
+    #[error("is not a cron expression (minute hour day month weekday)")]
+    Cron,
+    /// The time zone.
+    #[error("is not an IANA time zone")]
+    Zone,
+}
+
+impl Night {
+    /// A night from a cron expression and an IANA time zone.
+    pub fn new(expression: &str, zone: &str) -> Result<Self, NightError> {
+        let cron = Cron::from_str(expression).map_err(|_| NightError::Cron)?;
+        let zone = Tz::from_str(zone).map_err(|_| NightError::Zone)?;
+        Ok(Self { expression: expression.to_owned(), cron, zone })
+    }
+
+    /// The first night that begins after `instant`; `None` if the expression never comes true again.
+    pub fn after(&self, instant: Timestamp) -> Option<Timestamp> {
+        let local = instant.to_utc().with_timezone(&self.zone);
+        let next = self.cron.find_next_occurrence(&local, false).ok()?;
+        Some(next.to_utc().into())
+    }
+}
+
+impl PartialEq for Night {
+    fn eq(&self, other: &Self) -> bool {
+        self.expression == other.expression && self.zone == other.zone
+    }
+}
+
+/// How an account is kept level, and what its callers are promised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SyncPolicy {
+    /// When the nightly sync begins.
+    pub night: Night,
+    /// How often the audit log is read.
+    pub audit_interval: Duration,
+    /// How often the customer list is read.
+    pub list_interval: Duration,
+    /// Every customer is verified again within this time.
+    pub verify_within: Duration,
+    /// How long after a full sync nobody may start another by hand.
+    pub manual_cooldown: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        DateTime::parse_from_rfc3339(text).expect("a well-formed time").to_utc().into()
+    }
+
+    fn nights(zone: &str, expression: &str, from: &str, count: usize) -> Vec<String> {
+        let night = Night::new(expression, zone).expect("a sound night");
+        let mut last = at(from);
+        let mut found = Vec::new();
+        for _ in 0..count {
+            last = night.after(last).expect("there is always a next night");
+            found.push(last.to_utc().format("%m-%d %H:%M").to_string());
+        }
+        found
+    }
+
+    #[test]
+    fn a_night_that_the_clocks_skip_begins_at_the_change_and_only_once() {
+        // In Riga 03:00 to 04:00 does not exist on 29 March 2026.
+        let found = nights("Europe/Riga", "30 3 * * *", "2026-03-27T12:00:00Z", 3);
+        assert_eq!(found, ["03-28 01:30", "03-29 01:00", "03-30 00:30"]);
+    }
+
+    #[test]
+    fn a_night_that_happens_twice_begins_once() {
+        // In New York 01:00 to 02:00 happens twice on 1 November 2026.
+        let found = nights("America/New_York", "30 1 * * *", "2026-10-31T00:00:00Z", 3);
+        assert_eq!(found, ["10-31 05:30", "11-01 05:30", "11-02 06:30"]);
+    }
+
+    #[test]
+    fn a_change_of_half_an_hour_is_a_change_as_well() {
+        let found = nights("Australia/Lord_Howe", "15 2 * * *", "2026-10-02T20:00:00Z", 2);
+        assert_eq!(found, ["10-03 15:30", "10-04 15:15"]);
+    }
+
+    #[test]
+    fn what_is_no_night_is_refused_with_its_reason() {
+        assert_eq!(Night::new("at two", "Europe/Riga"), Err(NightError::Cron));
+        assert_eq!(Night::new("0 2 * * *", "Mars/Olympus"), Err(NightError::Zone));
+    }
+}

@@ -1,0 +1,41 @@
+//! The gRPC edge: the only module that names tonic and the generated types.
+//!
+//! Services convert, call one operation and convert back. Every error is made in [`details`], by the table in
+//! [`status`].
+
+mod caller;
+mod convert;
+mod customers;
+mod details;
+mod edit_mask;
+mod limits;
+mod names;
+mod page_token;
+pub mod proto;
+mod refusal;
+mod server;
+mod status;
+mod sync;
+
+use crate::clock::Clock;
+use crate::operations::accounts::Accounts;
+use crate::store::Store;
+
+pub use page_token::PageTokens;
+pub use refusal::PortalLink;
+pub use server::{Health, ServeError, serve};
+
+/// What the services work with.
+#[derive(Debug)]
+pub struct Serving {
+    /// The store.
+    pub store: Store,
+    /// The accounts.
+    pub accounts: Accounts,
+    /// What time it is.
+    pub clock: Clock,
+    /// Seals page tokens.
+    pub page_tokens: PageTokens,
+    /// Where customers can be changed in Partner Center.
+    pub portal: PortalLink,
+}

@@ -1,0 +1,7 @@
+//! The generated types of package `customerguard.v1`.
+#![expect(clippy::all, clippy::pedantic, clippy::nursery, reason = "generated")]
+
+tonic::include_proto!("customerguard.v1");
+
+/// The descriptor set of the package and everything it imports, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/customerguard.binpb"));

@@ -1,0 +1,178 @@
+//! `SyncService`: parse, call the operation, convert.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+
+use crate::domain::ids::{PartnerAccountId, RunId};
+use crate::grpc::convert::{self, time};
+use crate::grpc::customers::page_size;
+use crate::grpc::details::invalid;
+use crate::grpc::page_token::TokenContext;
+use crate::grpc::proto;
+use crate::grpc::proto::sync_service_server::SyncService;
+use crate::grpc::{Serving, caller, names, status};
+use crate::operations::get_sync_status::{SyncStatus, get_sync_status};
+use crate::operations::refresh_customer::refresh_customer;
+use crate::operations::start_sync::start_sync;
+use crate::operations::sync_runs::{CountedRun, counted, get_sync_run, list_sync_runs};
+use crate::store::{RunCause, RunKind, RunState, WebhookState};
+
+/// The service.
+#[derive(Clone, Debug)]
+pub struct Sync(pub(super) Arc<Serving>);
+
+#[tonic::async_trait]
+impl SyncService for Sync {
+    async fn get_sync_status(
+        &self,
+        request: Request<proto::GetSyncStatusRequest>,
+    ) -> Result<Response<proto::SyncStatus>, Status> {
+        let caller = caller::of(&request)?;
+        let account = names::sync_status("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
+        let now = self.0.clock.now();
+        let found = get_sync_status(&self.0.store, &self.0.accounts, &caller, &account, now).await;
+        Ok(Response::new(sync_status(&account, found.map_err(status::sync_run)?)))
+    }
+
+    async fn start_sync(&self, request: Request<proto::StartSyncRequest>) -> Result<Response<proto::SyncRun>, Status> {
+        let caller = caller::of(&request)?;
+        let account = names::account("parent", &request.get_ref().parent).map_err(|problem| invalid(&[problem]))?;
+        let started = start_sync(&self.0.store, &self.0.accounts, &caller, &account).await;
+        let run = started.map_err(status::start_sync)?;
+        let run = counted(&self.0.store, run).await.map_err(|error| status::store(&error))?;
+        Ok(Response::new(sync_run(&run)))
+    }
+
+    async fn refresh_customer(
+        &self,
+        request: Request<proto::RefreshCustomerRequest>,
+    ) -> Result<Response<proto::Customer>, Status> {
+        let caller = caller::of(&request)?;
+        let name = names::customer("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
+        let refreshed = refresh_customer(&self.0.store, &self.0.accounts, &caller, &name.account, name.id).await;
+        let customer = refreshed.map_err(status::refresh_customer)?;
+        let served = self.0.accounts.find(&name.account).map_err(|missing| status::get_customer(missing.into()))?;
+        Ok(Response::new(convert::customer(&customer, &served.policy)))
+    }
+
+    async fn get_sync_run(&self, request: Request<proto::GetSyncRunRequest>) -> Result<Response<proto::SyncRun>, Status> {
+        let caller = caller::of(&request)?;
+        let (account, id) = names::sync_run("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
+        let found = get_sync_run(&self.0.store, &self.0.accounts, &caller, &account, id).await;
+        Ok(Response::new(sync_run(&found.map_err(status::sync_run)?)))
+    }
+
+    async fn list_sync_runs(
+        &self,
+        request: Request<proto::ListSyncRunsRequest>,
+    ) -> Result<Response<proto::ListSyncRunsResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let request = request.into_inner();
+        let mut problems = Vec::new();
+        let account = names::account("parent", &request.parent).map_err(|problem| problems.push(problem)).ok();
+        let size = page_size(request.page_size).map_err(|problem| problems.push(problem)).ok();
+        let (Some(account), Some(size)) = (account, size) else { return Err(invalid(&problems)) };
+        let context = TokenContext { list: "ListSyncRuns", parent: &request.parent, caller: &caller.subject };
+        let before = match request.page_token.as_str() {
+            "" => None,
+            token => {
+                let place = self.0.page_tokens.open(context, token).map_err(|_| status::invalid_page_token())?;
+                Some(place.parse::<RunId>().map_err(|_| status::invalid_page_token())?)
+            }
+        };
+        let listed = list_sync_runs(&self.0.store, &self.0.accounts, &caller, &account, before, size).await;
+        let listed = listed.map_err(status::sync_run)?;
+        let next_page_token = match listed.next {
+            Some(next) => self.0.page_tokens.seal(context, &next.to_string()).ok_or_else(status::no_randomness)?,
+            None => String::new(),
+        };
+        let sync_runs = listed.runs.iter().map(sync_run).collect();
+        Ok(Response::new(proto::ListSyncRunsResponse { sync_runs, next_page_token }))
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncStatus {
+    let SyncStatus { sync, backlog, last_full, running_full, next_night_at, manual_allowed_at, policy } = status;
+    let (mode, reason) = match sync.webhook {
+        Some(WebhookState::Foreign) => (
+            proto::IncrementalMode::AuditLogForeignWebhook,
+            "the webhook registration in Partner Center belongs to somebody else and is left alone; changes are found in \
+             the audit log and the customer list",
+        ),
+        Some(WebhookState::None) | None => (
+            proto::IncrementalMode::AuditLog,
+            "changes are found in the audit log and the customer list; no webhook is registered",
+        ),
+    };
+    proto::SyncStatus {
+        name: names::sync_status_name(account),
+        incremental_mode: mode.into(),
+        incremental_mode_reason: reason.to_owned(),
+        audit_polled_at: sync.audit_polled_at.map(time),
+        listed_at: sync.listed_at.map(time),
+        last_full_sync: last_full.as_ref().map(sync_run),
+        running_full_sync: running_full.as_ref().map(sync_run),
+        next_night_at: next_night_at.map(time),
+        manual_sync_allowed_at: manual_allowed_at.map(time),
+        active_customers: signed(sync.active_customers),
+        oldest_verified_at: sync.oldest_verified_at.map(time),
+        verify_within: prost_types::Duration::try_from(policy.verify_within).ok(),
+        backlog: signed(backlog.dirty),
+        backlog_failing: signed(backlog.failing),
+        quarantined: signed(backlog.quarantined),
+        held_removals: signed(sync.held_removals),
+        throttled_until: sync.throttled_until.map(time),
+        problem: sync.problem.map(|problem| proto::SyncProblem {
+            reason: problem.reason,
+            detail: problem.detail,
+            since: Some(time(problem.since)),
+        }),
+    }
+}
+
+fn sync_run(counted: &CountedRun) -> proto::SyncRun {
+    let CountedRun { run, counts } = counted;
+    proto::SyncRun {
+        name: names::sync_run_name(&run.account, run.id),
+        kind: match run.kind {
+            RunKind::Full => proto::SyncRunKind::Full,
+            RunKind::ListDiff => proto::SyncRunKind::ListDiff,
+        }
+        .into(),
+        cause: match run.cause {
+            RunCause::First => proto::SyncRunCause::First,
+            RunCause::Nightly => proto::SyncRunCause::Nightly,
+            RunCause::Manual => proto::SyncRunCause::Manual,
+            RunCause::Scheduled => proto::SyncRunCause::Scheduled,
+        }
+        .into(),
+        state: match run.state {
+            RunState::Listing => proto::SyncRunState::Listing,
+            RunState::Fetching => proto::SyncRunState::Fetching,
+            RunState::Succeeded => proto::SyncRunState::Succeeded,
+            RunState::Failed => proto::SyncRunState::Failed,
+        }
+        .into(),
+        started_by: run.started_by.clone(),
+        start_time: Some(time(run.started_at)),
+        list_complete_time: run.listed_at.map(time),
+        end_time: run.finished_at.map(time),
+        pages: i32::try_from(run.pages).unwrap_or(i32::MAX),
+        listed: signed(run.listed),
+        listing_restarts: i32::try_from(run.listing_restarts).unwrap_or(i32::MAX),
+        wanted: signed(run.marked),
+        fetched: signed(run.fetched),
+        unusable: signed(run.unusable),
+        created: signed(counts.created),
+        changed: signed(counts.changed),
+        ended: signed(counts.ended),
+        revived: signed(counts.revived),
+        missing: signed(run.missing),
+        problem: run.problem.clone().unwrap_or_default(),
+    }
+}

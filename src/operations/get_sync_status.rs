@@ -1,0 +1,61 @@
+//! Tells how fresh an account is and what holds it back.
+
+use crate::clock::Timestamp;
+use crate::domain::access::{Action, Caller};
+use crate::domain::ids::PartnerAccountId;
+use crate::domain::policy::SyncPolicy;
+use crate::operations::accounts::Accounts;
+use crate::operations::sync_runs::{CountedRun, SyncRunError, counted};
+use crate::store::{AccountSync, Backlog, RunKind, Store};
+
+/// How synchronization of an account stands.
+#[derive(Debug)]
+pub struct SyncStatus {
+    /// What the store knows.
+    pub sync: AccountSync,
+    /// What is owed.
+    pub backlog: Backlog,
+    /// The full run that succeeded last.
+    pub last_full: Option<CountedRun>,
+    /// The full run that is under way.
+    pub running_full: Option<CountedRun>,
+    /// When the next night begins.
+    pub next_night_at: Option<Timestamp>,
+    /// From when a run may be started by hand, if not now.
+    pub manual_allowed_at: Option<Timestamp>,
+    /// What the account's callers are promised.
+    pub policy: SyncPolicy,
+}
+
+/// Tells how synchronization of an account stands.
+pub async fn get_sync_status(
+    store: &Store,
+    accounts: &Accounts,
+    caller: &Caller,
+    account: &PartnerAccountId,
+    now: Timestamp,
+) -> Result<SyncStatus, SyncRunError> {
+    caller.may(Action::ReadSync, account)?;
+    let policy = accounts.find(account)?.policy.clone();
+    let sync = store.account_sync(account).await?;
+    let backlog = store.backlog(account).await?;
+    let last_full = match store.last_full_run(account).await? {
+        Some(run) => Some(counted(store, run).await?),
+        None => None,
+    };
+    let running_full = match store.run_under_way(account, RunKind::Full).await? {
+        Some(run) => Some(counted(store, run).await?),
+        None => None,
+    };
+    let finished_at = last_full.as_ref().and_then(|last| last.run.finished_at);
+    let manual_allowed_at = finished_at.map(|at| at.plus(policy.manual_cooldown)).filter(|at| *at > now);
+    Ok(SyncStatus {
+        sync,
+        backlog,
+        last_full,
+        running_full,
+        next_night_at: policy.night.after(now),
+        manual_allowed_at,
+        policy,
+    })
+}

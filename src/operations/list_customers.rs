@@ -1,0 +1,74 @@
+//! Returns customers page by page, by account and id.
+
+use crate::domain::access::{Action, Caller, Denied, Scope};
+use crate::domain::customer::Customer;
+use crate::domain::ids::PartnerAccountId;
+use crate::operations::accounts::{AccountNotFound, Accounts};
+use crate::store::{self, AfterCustomer, CustomerScope, Store};
+
+/// Whose customers are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Parent {
+    /// One account's.
+    Account(PartnerAccountId),
+    /// Those of every account the caller may read.
+    Every,
+}
+
+/// One page.
+#[derive(Debug)]
+pub struct CustomerList {
+    /// The customers.
+    pub customers: Vec<Customer>,
+    /// Where the next page begins; `None` when this is the last.
+    pub next: Option<AfterCustomer>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ListCustomersError {
+    /// The caller may not read there.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// No such account.
+    #[error(transparent)]
+    AccountNotFound(#[from] AccountNotFound),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Returns up to `page_size` customers after `after`.
+pub async fn list_customers(
+    store: &Store,
+    accounts: &Accounts,
+    caller: &Caller,
+    parent: &Parent,
+    after: Option<&AfterCustomer>,
+    page_size: u32,
+) -> Result<CustomerList, ListCustomersError> {
+    let scope = match parent {
+        Parent::Account(account) => {
+            caller.may(Action::ReadCustomers, account)?;
+            accounts.find(account)?;
+            CustomerScope::Account(account.clone())
+        }
+        Parent::Every => {
+            caller.may_somewhere(Action::ReadCustomers)?;
+            match &caller.scope {
+                Scope::Every => CustomerScope::Every,
+                Scope::Only(accounts) => CustomerScope::Accounts(accounts.clone()),
+            }
+        }
+    };
+    // One more than asked for tells whether there is another page.
+    let mut customers = store.customers(&scope, after, page_size.saturating_add(1)).await?;
+    let wanted = usize::try_from(page_size).unwrap_or(usize::MAX);
+    let next = if customers.len() > wanted {
+        customers.truncate(wanted);
+        customers.last().map(|last| AfterCustomer { account: last.account.clone(), id: last.id })
+    } else {
+        None
+    };
+    Ok(CustomerList { customers, next })
+}

@@ -1,0 +1,16 @@
+//! The only ways in and out: one use case per file, each a free async function.
+//!
+//! Operations do not know who called them (gRPC, the worker, a test). They ask whether the caller may before they
+//! look whether anything exists, decide inside the transaction that writes, and never call the network.
+
+pub mod accounts;
+pub mod get_customer;
+pub mod list_customers;
+pub mod create_customer;
+pub mod update_customer;
+pub mod get_field_ownership;
+pub mod get_sync_status;
+pub mod start_sync;
+pub mod refresh_customer;
+pub mod sync_runs;
+pub mod apply_observations;

@@ -1,0 +1,101 @@
+//! Asks Partner Center about one customer now. Marks it as the most urgent work and waits until it is done: the
+//! same path as every other look, so there is no second way in which a contact changes.
+
+use std::time::Duration;
+
+use crate::domain::access::{Action, Caller, Denied};
+use crate::domain::customer::Customer;
+use crate::domain::ids::{CustomerId, PartnerAccountId};
+use crate::operations::accounts::{AccountNotFound, Accounts};
+use crate::store::{self, Store, WorkProgress};
+
+/// How long a caller waits for Partner Center.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// When to try again if nothing better is known.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Why the customer was not refreshed.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshCustomerError {
+    /// The caller may not read there.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// No such account.
+    #[error(transparent)]
+    AccountNotFound(#[from] AccountNotFound),
+    /// No such customer in it.
+    #[error("there is no customer {1} in partner account {0}")]
+    CustomerNotFound(PartnerAccountId, CustomerId),
+    /// The customer is the platform's own.
+    #[error("customer {1} in partner account {0} is the platform's own")]
+    NotMicrosoft(PartnerAccountId, CustomerId),
+    /// Partner Center gave no usable answer in time.
+    #[error("partner center cannot be asked about partner account {account} now: {cause}")]
+    SourceUnavailable {
+        /// The account.
+        account: PartnerAccountId,
+        /// A stable name of what keeps us from asking, or a short description.
+        cause: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Refreshes one customer and returns it as it is then.
+pub async fn refresh_customer(
+    store: &Store,
+    accounts: &Accounts,
+    caller: &Caller,
+    account: &PartnerAccountId,
+    id: CustomerId,
+) -> Result<Customer, RefreshCustomerError> {
+    caller.may(Action::ReadCustomers, account)?;
+    accounts.find(account)?;
+    let not_found = || RefreshCustomerError::CustomerNotFound(account.clone(), id);
+    let mut changes = store.sync_work_changes(account);
+    let (tenant, wanted) = store
+        .write("refresh_customer", async |tx| {
+            let customer = tx.customer_for_update(account, id).await?.ok_or_else(not_found)?;
+            let link = customer.microsoft.ok_or_else(|| RefreshCustomerError::NotMicrosoft(account.clone(), id))?;
+            let progress = tx.mark_for_refresh(account, link.tenant_id).await?;
+            Ok::<_, RefreshCustomerError>((link.tenant_id, progress))
+        })
+        .await?;
+    let done = async {
+        loop {
+            changes.borrow_and_update();
+            let progress = store.work_progress(account, tenant).await?;
+            if progress.settled >= wanted.marked || progress.attempts > wanted.attempts {
+                return Ok::<_, store::Error>(progress);
+            }
+            if changes.changed().await.is_err() {
+                return Ok(progress);
+            }
+        }
+    };
+    // Real time on purpose: it is a caller that waits.
+    match tokio::time::timeout(PATIENCE, done).await {
+        Ok(progress) if progress.as_ref().is_ok_and(|progress| progress.settled >= wanted.marked) => {
+            store.customer(account, id).await?.ok_or_else(not_found)
+        }
+        Ok(progress) => Err(unavailable(store, account, Some(progress?)).await?),
+        Err(_) => Err(unavailable(store, account, None).await?),
+    }
+}
+
+async fn unavailable(
+    store: &Store,
+    account: &PartnerAccountId,
+    progress: Option<WorkProgress>,
+) -> Result<RefreshCustomerError, store::Error> {
+    let sync = store.account_sync(account).await?;
+    let cause = sync.problem.map(|problem| problem.reason).or_else(|| progress.and_then(|progress| progress.problem));
+    Ok(RefreshCustomerError::SourceUnavailable {
+        account: account.clone(),
+        cause: cause.unwrap_or_else(|| "NO_ANSWER_IN_TIME".to_owned()),
+        retry_after: TRY_AGAIN_AFTER,
+    })
+}

@@ -1,0 +1,199 @@
+//! An answer before it becomes bytes, and the error shapes seen in the field (FACTS.md 8.1).
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::partner::Knobs;
+use super::shape;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html");
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// What a call is answered with.
+#[derive(Debug, PartialEq)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<String>,
+    pub(super) content: Content,
+}
+
+/// The body of an answer.
+#[derive(Debug, PartialEq)]
+pub(super) enum Content {
+    Empty,
+    /// A resource in camelCase with explicit nulls; the partner's knobs choose its dress.
+    Resource(Value),
+    /// JSON that no knob may touch, for example a gateway's error.
+    Verbatim(Value),
+    Html(&'static str),
+    /// No answer at all: the connection closes without a byte.
+    Nothing,
+}
+
+/// The numbers that tie an answer to its request (FACTS.md 1.7).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RequestIds {
+    pub(super) request: Uuid,
+    pub(super) correlation: Uuid,
+}
+
+/// How much of an answer reaches the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Whole,
+    /// `Content-Length` tells the whole length, half of it comes, then the connection closes.
+    Truncated,
+}
+
+impl Answer {
+    pub(super) fn new(status: StatusCode, content: Content) -> Self {
+        Self {
+            status,
+            retry_after: None,
+            content,
+        }
+    }
+
+    pub(super) fn resource(resource: Value) -> Self {
+        Self::new(StatusCode::OK, Content::Resource(resource))
+    }
+
+    /// Shape 1, the API's own fault. `code` is the number seen in the wild.
+    pub(super) fn fault(status: StatusCode, code: u32, description: &str) -> Self {
+        let body =
+            json!({"code": code, "description": description, "data": [], "source": "PartnerFD"});
+        Self::new(status, Content::Verbatim(body))
+    }
+
+    /// Shape 2, the gateway's.
+    pub(super) fn gateway(status: StatusCode, message: &str) -> Self {
+        let body = json!({"statusCode": status.as_u16(), "message": message});
+        Self::new(status, Content::Verbatim(body))
+    }
+
+    /// Shape 3, the framework's answer to a bad query (FACTS.md 5.5).
+    pub(super) fn invalid_request() -> Self {
+        let body = json!({"message": "The request is invalid."});
+        Self::new(StatusCode::BAD_REQUEST, Content::Verbatim(body))
+    }
+
+    pub(super) fn invalid_input(description: &str) -> Self {
+        Self::fault(StatusCode::BAD_REQUEST, 800_002, description)
+    }
+
+    /// 429 in the gateway's words (FACTS.md 7).
+    pub(super) fn throttled(seconds: u64) -> Self {
+        let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
+        Self {
+            retry_after: Some(seconds.to_string()),
+            ..Self::gateway(StatusCode::TOO_MANY_REQUESTS, &message)
+        }
+    }
+
+    /// The call is not open to application credentials (FACTS.md 1.5).
+    pub(super) fn application_not_allowed() -> Self {
+        Self::fault(
+            StatusCode::FORBIDDEN,
+            900_329,
+            "This resource can't be accessed by application credentials.",
+        )
+    }
+
+    /// Turns the answer into an HTTP response.
+    pub(super) fn render(self, knobs: &Knobs, ids: RequestIds, delivery: Delivery) -> Response {
+        let (content_type, text) = match self.content {
+            Content::Nothing => return Response::new(cut_off(Bytes::new())),
+            Content::Empty => (None, String::new()),
+            Content::Html(page) => (Some(HTML), page.to_owned()),
+            Content::Verbatim(body) => (Some(JSON), dressed_error(body, knobs).to_string()),
+            Content::Resource(body) if knobs.pascal_case => {
+                (Some(JSON), shape::pascal_case(body).to_string())
+            }
+            Content::Resource(body) => (Some(JSON), shape::without_nulls(body).to_string()),
+        };
+        let mut bytes = Vec::with_capacity(text.len() + BYTE_ORDER_MARK.len());
+        if knobs.byte_order_mark && content_type == Some(JSON) {
+            bytes.extend_from_slice(BYTE_ORDER_MARK);
+        }
+        bytes.extend_from_slice(text.as_bytes());
+        let length = bytes.len();
+        let body = match delivery {
+            Delivery::Whole => Body::from(bytes),
+            Delivery::Truncated => {
+                bytes.truncate(length / 2);
+                cut_off(bytes.into())
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, length.into());
+        if let Some(content_type) = content_type {
+            headers.insert(header::CONTENT_TYPE, content_type);
+        }
+        if let Some(value) = self
+            .retry_after
+            .and_then(|value| HeaderValue::from_str(&value).ok())
+        {
+            headers.insert(header::RETRY_AFTER, value);
+        }
+        ids.write(&mut response);
+        response
+    }
+}
+
+impl RequestIds {
+    fn write(self, response: &mut Response) {
+        let request = self.request.to_string();
+        let correlation = self.correlation.to_string();
+        let vector = format!("{}.0", self.correlation.simple());
+        for (name, value) in [
+            ("ms-requestid", request.as_str()),
+            ("ms-correlationid", correlation.as_str()),
+            ("ms-cv", vector.as_str()),
+            ("ms-serverid", "simulator-1"),
+            ("request-context", "appId=cid-v1:simulator"),
+        ] {
+            let value = HeaderValue::from_str(value).expect("GUIDs and constants are ASCII");
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
+        }
+    }
+}
+
+fn dressed_error(mut body: Value, knobs: &Knobs) -> Value {
+    if knobs.error_code_as_text
+        && let Some(code) = body.get_mut("code")
+    {
+        *code = code.to_string().into();
+    }
+    body
+}
+
+/// A body that sends what it is given and then fails, upon which the server closes the connection.
+fn cut_off(bytes: Bytes) -> Body {
+    if bytes.is_empty() {
+        // An error before the first poll ends keeps even the response head in the server's buffer.
+        return Body::from_stream(stream::once(async { Err::<Bytes, _>(interrupted()) }));
+    }
+    let sent = stream::once(async { Ok(bytes) });
+    let failure = stream::once(async {
+        // Giving way once lets the server flush what was sent before it learns of the failure.
+        tokio::task::yield_now().await;
+        Err(interrupted())
+    });
+    Body::from_stream(sent.chain(failure))
+}
+
+fn interrupted() -> std::io::Error {
+    std::io::Error::new(
+        std::io::ErrorKind::ConnectionReset,
+        "cut off by the simulator's fault script",
+    )
+}

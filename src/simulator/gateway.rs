@@ -1,0 +1,387 @@
+//! How a call comes in: who calls (token), whether it is admitted (limiter), what goes wrong on request (faults), how
+//! long it takes (latency), and only then what it asks for.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::rejection::FormRejection;
+use axum::extract::{Form, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::answer::{Answer, Content, Delivery, RequestIds};
+use super::calls::Route;
+use super::faults::{self, Effect, Target};
+use super::partner::{Knobs, PartnerCenter, UnauthorizedBody};
+use super::query::Query;
+use super::token::{self, Claims, Version};
+use super::{Error, Simulator, audit, list, profiles, registration};
+
+/// The largest request body anybody has reason to send.
+const LARGEST_BODY: usize = 1024 * 1024;
+
+/// The audience of the retired directory API; its tokens get 401/900420 (FACTS.md 1.2).
+const RETIRED_AUDIENCE: &str = "graph.windows.net";
+
+/// What a path and method ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Call<'a> {
+    ListCustomers,
+    GetCustomer(&'a str),
+    GetBilling(&'a str),
+    PutBilling(&'a str),
+    ListAudit,
+    GetAudit(&'a str),
+    GetRegistration,
+    CreateRegistration,
+    UpdateRegistration,
+    ListEvents,
+    SendTestEvent,
+    GetTestEvent(&'a str),
+    GetLegalBusiness,
+    GetOrganization,
+    /// Exists, but not for application credentials (FACTS.md 1.5).
+    NeedsUser,
+    Unknown,
+}
+
+/// What the gate decided about a call.
+struct Admission {
+    partner: Uuid,
+    knobs: Knobs,
+    effects: Vec<Effect>,
+    wait: Duration,
+    instead: Option<Answer>,
+}
+
+/// Answers every Partner Center call.
+pub(super) async fn answer(State(simulator): State<Simulator>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let ids = RequestIds::of(&parts.headers);
+    let path = parts.uri.path().to_owned();
+    let call = Call::parse(&parts.method, &path);
+    let query = Query::read(&parts.uri, &parts.headers);
+    let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
+        let answer = Answer::new(StatusCode::PAYLOAD_TOO_LARGE, Content::Empty);
+        return answer.render(&Knobs::default(), ids, Delivery::Whole);
+    };
+    let target = call.target(&query);
+    let admission = match simulator.admit(&parts, target) {
+        Ok(admission) => admission,
+        Err(refusal) => return refusal.render(&Knobs::default(), ids, Delivery::Whole),
+    };
+    tokio::time::sleep(admission.wait).await;
+    let answer = admission.instead.unwrap_or_else(|| {
+        let asked = Asked {
+            call,
+            parts: &parts,
+            query: &query,
+            body: &body,
+            effects: &admission.effects,
+            ids,
+        };
+        simulator
+            .with(admission.partner, |center, now| asked.of(center, now))
+            .unwrap_or_else(|_: Error| missing_token())
+    });
+    answer.render(&admission.knobs, ids, delivery(&admission.effects))
+}
+
+/// Answers version one of the token endpoint.
+pub(super) async fn token_version_one(
+    State(simulator): State<Simulator>,
+    Path(tenant): Path<String>,
+    form: Result<Form<token::Form>, FormRejection>,
+) -> Response {
+    issue(&simulator, &tenant, Version::One, form).await
+}
+
+/// Answers version two of the token endpoint.
+pub(super) async fn token_version_two(
+    State(simulator): State<Simulator>,
+    Path(tenant): Path<String>,
+    form: Result<Form<token::Form>, FormRejection>,
+) -> Response {
+    issue(&simulator, &tenant, Version::Two, form).await
+}
+
+async fn issue(
+    simulator: &Simulator,
+    tenant: &str,
+    version: Version,
+    form: Result<Form<token::Form>, FormRejection>,
+) -> Response {
+    let ids = RequestIds::of(&HeaderMap::new());
+    let form = form.map(|form| form.0).unwrap_or_default();
+    let target = Target {
+        route: Route::Token,
+        customer: None,
+        continued: false,
+    };
+    let Some(partner) = simulator.find_partner(tenant) else {
+        let now = simulator.clock().now();
+        return token::TENANT_NOT_FOUND.answer(now, ids.correlation);
+    };
+    let struck = simulator.with(partner, |center, now| {
+        center.calls.count(Route::Token);
+        let effects = center.faults.strike(target);
+        let latency = Duration::from_millis(center.knobs.latency_milliseconds);
+        let wait = faults::delay(&effects) + latency;
+        (faults::replacement(&effects, now), effects, wait)
+    });
+    let Ok((instead, effects, wait)) = struck else {
+        return token::TENANT_NOT_FOUND.answer(simulator.clock().now(), ids.correlation);
+    };
+    tokio::time::sleep(wait).await;
+    if effects.contains(&Effect::Unauthorized) {
+        return token::WRONG_SECRET.answer(simulator.clock().now(), ids.correlation);
+    }
+    if let Some(answer) = instead {
+        return answer.render(&Knobs::default(), ids, delivery(&effects));
+    }
+    let issued = simulator.with(partner, |center, now| {
+        (token::issue(center, version, &form, now), now)
+    });
+    match issued {
+        Ok((Ok(token), _)) if delivery(&effects) == Delivery::Truncated => {
+            let answer = Answer::new(StatusCode::OK, Content::Verbatim(token));
+            answer.render(&Knobs::default(), ids, Delivery::Truncated)
+        }
+        Ok((Ok(token), _)) => Json(token).into_response(),
+        Ok((Err(refusal), now)) => refusal.answer(now, ids.correlation),
+        Err(_) => token::TENANT_NOT_FOUND.answer(simulator.clock().now(), ids.correlation),
+    }
+}
+
+impl Simulator {
+    /// Finds a partner by tenant id, domain or short name.
+    pub(super) fn find_partner(&self, word: &str) -> Option<Uuid> {
+        self.partners_held()
+            .values()
+            .find(|center| center.is_called(word))
+            .map(|center| center.partner.tenant_id)
+    }
+
+    /// Lets a call in, or decides how it is turned away.
+    fn admit(&self, parts: &Parts, target: Target) -> Result<Admission, Answer> {
+        let claims = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.strip_prefix("Bearer "))
+            .and_then(Claims::decode)
+            .ok_or_else(missing_token)?;
+        self.with(claims.tid, |center, now| {
+            center.calls.count(target.route);
+            let mut effects = Vec::new();
+            let instead = refusal(center, &claims, now).or_else(|| {
+                effects = center.faults.strike(target);
+                faults::replacement(&effects, now)
+            });
+            let throttled = |answer: &Answer| answer.status == StatusCode::TOO_MANY_REQUESTS;
+            if instead.as_ref().is_some_and(throttled) {
+                center.calls.throttled += 1;
+            }
+            let latency = Duration::from_millis(center.knobs.latency_milliseconds);
+            Admission {
+                partner: claims.tid,
+                knobs: center.knobs.clone(),
+                wait: faults::delay(&effects) + latency,
+                instead,
+                effects,
+            }
+        })
+        .map_err(|_| missing_token())
+    }
+}
+
+/// Refuses a bad token or one call too many.
+fn refusal(center: &mut PartnerCenter, claims: &Claims, now: DateTime<Utc>) -> Option<Answer> {
+    if claims.aud.contains(RETIRED_AUDIENCE) {
+        return Some(Answer::fault(
+            StatusCode::UNAUTHORIZED,
+            900_420,
+            "The token's audience is no longer supported.",
+        ));
+    }
+    if !claims.are_accepted_by(center, now) {
+        return Some(match center.knobs.unauthorized_body {
+            UnauthorizedBody::Empty => Answer::new(StatusCode::UNAUTHORIZED, Content::Empty),
+            UnauthorizedBody::Gateway => missing_token(),
+        });
+    }
+    let limit = center.knobs.limit_per_minute?;
+    let seconds = center.window.admit(limit, now).err()?;
+    Some(Answer::throttled(seconds))
+}
+
+fn missing_token() -> Answer {
+    Answer::gateway(
+        StatusCode::UNAUTHORIZED,
+        "Unauthorized. Access token is missing or invalid.",
+    )
+}
+
+fn delivery(effects: &[Effect]) -> Delivery {
+    if effects.contains(&Effect::Truncated) {
+        Delivery::Truncated
+    } else {
+        Delivery::Whole
+    }
+}
+
+impl<'a> Call<'a> {
+    fn parse(method: &Method, path: &'a str) -> Self {
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        match (method.as_str(), segments.as_slice()) {
+            ("GET", ["v1", "customers"]) => Self::ListCustomers,
+            ("GET", ["v1", "customers", "relationshiprequests"])
+            | ("GET", ["v1", "relationships"])
+            | ("GET", ["v1", "customers", _, "relationships"])
+            | ("GET", ["v1", "customers", _, "profiles", "company"])
+            | ("PATCH", ["v1", "customers", _]) => Self::NeedsUser,
+            ("GET", ["v1", "customers", id]) => Self::GetCustomer(id),
+            ("GET", ["v1", "customers", id, "profiles", "billing"]) => Self::GetBilling(id),
+            ("PUT", ["v1", "customers", id, "profiles", "billing"]) => Self::PutBilling(id),
+            ("GET", ["v1", "auditrecords"] | ["auditactivity", "v1", "auditrecords"]) => {
+                Self::ListAudit
+            }
+            ("GET", ["v1", "auditrecords", id] | ["auditactivity", "v1", "auditrecords", id]) => {
+                Self::GetAudit(id)
+            }
+            ("GET", ["v1", "profiles", "legalbusiness"]) => Self::GetLegalBusiness,
+            ("GET", ["v1", "profiles", "organization"]) => Self::GetOrganization,
+            (method, ["webhooks", "v1", "registration", rest @ ..]) => {
+                Self::parse_registration(method, rest)
+            }
+            _ => Self::Unknown,
+        }
+    }
+
+    fn parse_registration(method: &str, rest: &[&'a str]) -> Self {
+        match (method, rest) {
+            ("GET", []) => Self::GetRegistration,
+            ("POST", []) => Self::CreateRegistration,
+            ("PUT", []) => Self::UpdateRegistration,
+            ("GET", ["events"]) => Self::ListEvents,
+            ("POST", ["validationEvents"]) => Self::SendTestEvent,
+            ("GET", ["validationEvents", id]) => Self::GetTestEvent(id),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn target(self, query: &Query) -> Target {
+        let (route, customer) = match self {
+            Self::ListCustomers => (Route::List, None),
+            Self::GetCustomer(id) => (Route::Get, Some(id)),
+            Self::GetBilling(id) | Self::PutBilling(id) => (Route::Billing, Some(id)),
+            Self::ListAudit | Self::GetAudit(_) => (Route::Audit, None),
+            Self::GetRegistration | Self::ListEvents | Self::GetTestEvent(_) => {
+                (Route::Registration, None)
+            }
+            Self::CreateRegistration | Self::UpdateRegistration | Self::SendTestEvent => {
+                (Route::RegistrationWrite, None)
+            }
+            Self::GetLegalBusiness | Self::GetOrganization => (Route::Profile, None),
+            Self::NeedsUser | Self::Unknown => (Route::Other, None),
+        };
+        Target {
+            route,
+            customer: customer.and_then(|id| Uuid::parse_str(id).ok()),
+            continued: query.continuation().is_some(),
+        }
+    }
+}
+
+/// An admitted call with all it brings.
+struct Asked<'a> {
+    call: Call<'a>,
+    parts: &'a Parts,
+    query: &'a Query,
+    body: &'a Bytes,
+    effects: &'a [Effect],
+    ids: RequestIds,
+}
+
+impl Asked<'_> {
+    fn of(&self, center: &mut PartnerCenter, now: DateTime<Utc>) -> Answer {
+        let answered = match self.call {
+            Call::ListCustomers => list::page(center, self.query, self.effects, now),
+            Call::GetCustomer(id) => profiles::customer(center, id, self.effects),
+            Call::GetBilling(id) => profiles::billing(center, id),
+            Call::PutBilling(id) => self
+                .json()
+                .and_then(|body| profiles::put_billing(center, id, self.if_match(), body, now)),
+            Call::ListAudit => audit::page(center, self.query, now),
+            Call::GetAudit(id) => Ok(audit::one(center, id)),
+            Call::GetRegistration => Ok(registration::read(center)),
+            Call::CreateRegistration => self
+                .json()
+                .and_then(|body| registration::create(center, body, now)),
+            Call::UpdateRegistration => self
+                .json()
+                .and_then(|body| registration::update(center, body, now)),
+            Call::ListEvents => Ok(registration::events()),
+            Call::SendTestEvent => registration::send_test_event(center, self.ids.correlation, now),
+            Call::GetTestEvent(id) => Ok(registration::test_event(center, id, now)),
+            Call::GetLegalBusiness => Ok(profiles::legal_business(center)),
+            Call::GetOrganization => Ok(profiles::organization(center)),
+            Call::NeedsUser => Err(Answer::application_not_allowed()),
+            Call::Unknown => Err(Answer::gateway(StatusCode::NOT_FOUND, "Resource not found")),
+        };
+        answered.unwrap_or_else(|refusal| refusal)
+    }
+
+    fn json(&self) -> Result<Value, Answer> {
+        serde_json::from_slice(self.body).map_err(|_| Answer::invalid_request())
+    }
+
+    fn if_match(&self) -> Option<&str> {
+        self.parts.headers.get(header::IF_MATCH)?.to_str().ok()
+    }
+}
+
+impl RequestIds {
+    /// Takes the caller's ids, or makes them (FACTS.md 1.7).
+    fn of(headers: &HeaderMap) -> Self {
+        let id = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .and_then(|text| Uuid::parse_str(text).ok())
+                .unwrap_or_else(Uuid::new_v4)
+        };
+        Self {
+            request: id("ms-requestid"),
+            correlation: id("ms-correlationid"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_customer_is_not_mistaken_for_a_sub_resource() {
+        let parse = |method: Method, path| Call::parse(&method, path);
+        assert_eq!(
+            parse(Method::GET, "/v1/customers/x"),
+            Call::GetCustomer("x")
+        );
+        assert_eq!(
+            parse(Method::GET, "/v1/customers/relationshiprequests"),
+            Call::NeedsUser
+        );
+        assert_eq!(parse(Method::GET, "/v1/customers/x/orders"), Call::Unknown);
+        assert_eq!(
+            parse(Method::DELETE, "/webhooks/v1/registration"),
+            Call::Unknown
+        );
+    }
+}

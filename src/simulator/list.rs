@@ -1,0 +1,197 @@
+//! `GET /v1/customers`: pages, filters, and the ways a page can mislead (FACTS.md 2.1, 2.2).
+
+use std::ops::Bound;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::answer::Answer;
+use super::continuation::{self, Continuation, Listing};
+use super::customer::{Customer, link};
+use super::faults::Effect;
+use super::partner::PartnerCenter;
+use super::query::{FieldFilter, Query};
+
+/// The default page, and the largest assumed to be honoured (FACTS.md 2.1).
+pub(super) const LARGEST_PAGE: usize = 500;
+
+/// Which customers a listing shows.
+#[derive(Debug, PartialEq, Eq)]
+enum Condition {
+    Everyone,
+    CompanyName(String),
+    Domain(String),
+}
+
+/// Answers one page.
+///
+/// # Errors
+///
+/// Answers 400 for a bad size, filter or continuation token, 403 for a filter that needs a user.
+pub(super) fn page(
+    center: &PartnerCenter,
+    query: &Query,
+    effects: &[Effect],
+    now: DateTime<Utc>,
+) -> Result<Answer, Answer> {
+    let start = start(center, query, now)?;
+    let condition = Condition::parse(start.conditions.first().map(String::as_str))?;
+    let after = start.after.as_deref().and_then(|id| id.parse().ok());
+    let (mut items, mut more) = select(center, &condition, after, start.size, effects);
+    let mut last = items.last().map(|customer| customer.id);
+    let mut host = None;
+    for effect in effects {
+        match effect {
+            Effect::EmptyList => (items, more) = (Vec::new(), false),
+            Effect::ShortList { items: kept } => {
+                items.truncate(*kept);
+                more = false;
+            }
+            Effect::DuplicateAcrossPages if items.len() > 1 => {
+                last = Some(items[items.len() - 2].id);
+            }
+            Effect::LoopingNextLink => (last, more) = (after, true),
+            Effect::ForeignNextLink { host: other } => (host, more) = (Some(other.as_str()), true),
+            _ => {}
+        }
+    }
+    let next = Continuation {
+        after: last.map(|id| id.to_string()),
+        issued: now.timestamp(),
+        ..start
+    };
+    let mut links = json!({"self": link(&uri(center, &next, ""))});
+    if more {
+        links["next"] = next_link(center, &next, host);
+    }
+    Ok(Answer::resource(json!({
+        "totalCount": items.len(),
+        "items": items.into_iter().map(Customer::list_item).collect::<Vec<_>>(),
+        "links": links,
+        "attributes": {"objectType": "Collection"},
+    })))
+}
+
+/// Finds where this call starts: at its continuation token, or at the beginning.
+fn start(
+    center: &PartnerCenter,
+    query: &Query,
+    now: DateTime<Utc>,
+) -> Result<Continuation, Answer> {
+    // The swagger types the operation as a number, the documentation as a name.
+    let seeks_next = query
+        .get("seekoperation")
+        .is_some_and(|operation| operation.eq_ignore_ascii_case("next") || operation == "0");
+    if seeks_next {
+        let token = query.continuation().ok_or_else(continuation::expired)?;
+        return Continuation::decode(token, Listing::Customers, center, now);
+    }
+    Ok(Continuation {
+        listing: Listing::Customers,
+        partner: center.partner.tenant_id,
+        issued: now.timestamp(),
+        size: query
+            .size(LARGEST_PAGE)
+            .ok_or_else(|| Answer::invalid_input("The size is not a number."))?,
+        after: None,
+        conditions: query.get("filter").map(str::to_owned).into_iter().collect(),
+    })
+}
+
+fn select<'a>(
+    center: &'a PartnerCenter,
+    condition: &Condition,
+    after: Option<Uuid>,
+    size: usize,
+    effects: &[Effect],
+) -> (Vec<&'a Customer>, bool) {
+    let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let hidden = |id: Uuid| {
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::HideFromList { customer } if *customer == id))
+    };
+    let mut matching = center
+        .customers
+        .range((begin, Bound::Unbounded))
+        .map(|(_, customer)| customer)
+        .filter(|customer| condition.holds(customer) && !hidden(customer.id));
+    let items: Vec<_> = matching.by_ref().take(size).collect();
+    (items, matching.next().is_some())
+}
+
+impl Condition {
+    fn parse(filter: Option<&str>) -> Result<Self, Answer> {
+        let Some(filter) = filter else {
+            return Ok(Self::Everyone);
+        };
+        let filter = FieldFilter::parse(filter)
+            .ok_or_else(|| Answer::invalid_input("The filter is not valid."))?;
+        if !filter.operator.eq_ignore_ascii_case("starts_with") {
+            return Err(Answer::invalid_input("The operator is not supported."));
+        }
+        let prefix = filter.value.to_lowercase();
+        match filter.field.as_str() {
+            "CompanyName" => Ok(Self::CompanyName(prefix)),
+            "Domain" => Ok(Self::Domain(prefix)),
+            "IndirectReseller" | "IndirectCloudSolutionProvider" => {
+                Err(Answer::application_not_allowed())
+            }
+            _ => Err(Answer::invalid_input("The field is not supported.")),
+        }
+    }
+
+    fn holds(&self, customer: &Customer) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::CompanyName(prefix) => customer.listed_name().to_lowercase().starts_with(prefix),
+            Self::Domain(prefix) => customer.domain.to_lowercase().starts_with(prefix),
+        }
+    }
+}
+
+fn next_link(center: &PartnerCenter, next: &Continuation, host: Option<&str>) -> Value {
+    let relative = uri(center, next, "&seekOperation=Next");
+    let uri = host.map_or_else(
+        || relative.clone(),
+        |host| format!("https://{host}{relative}"),
+    );
+    json!({
+        "uri": uri,
+        "method": "GET",
+        "headers": [{"key": continuation::HEADER, "value": next.encode()}],
+    })
+}
+
+fn uri(center: &PartnerCenter, page: &Continuation, seek: &str) -> String {
+    let version = if center.knobs.link_with_version {
+        "/v1"
+    } else {
+        ""
+    };
+    format!("{version}/customers?size={}{seek}", page.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_by_reseller_needs_a_user() {
+        let filter = r#"{"Field":"IndirectReseller","Value":"x","Operator":"starts_with"}"#;
+        assert_eq!(
+            Condition::parse(Some(filter)),
+            Err(Answer::application_not_allowed())
+        );
+    }
+
+    #[test]
+    fn the_prefix_of_a_filter_ignores_case() {
+        let filter = r#"{"Field":"CompanyName","Value":"LINDEN","Operator":"starts_with"}"#;
+        assert_eq!(
+            Condition::parse(Some(filter)),
+            Ok(Condition::CompanyName("linden".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! A fresh store in a folder of its own, and short ways to put customers into it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use customer_guard::clock::{Clock, Timestamp};
+use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
+use customer_guard::domain::contact::{Contact, ContactField, ContactRole};
+use customer_guard::domain::create::{CustomerDraft, admit};
+use customer_guard::domain::customer::Customer;
+use customer_guard::domain::edit::{CustomerEdit, Wish};
+use customer_guard::domain::ids::{CustomerId, Epoch, PartnerAccountId, RunId, TenantId, Ticket};
+use customer_guard::domain::observation::{MicrosoftProfile, Observation, ObservationMark, Observed};
+use customer_guard::domain::reconcile;
+use customer_guard::domain::review::{AllowedEdit, Review, review};
+use customer_guard::store::{Error, Priority, Saved, SavedPlan, Store, Tx};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions};
+
+/// A store with one partner account, its clock, and the folder it lives in.
+pub struct Bench {
+    pub store: Store,
+    pub clock: Clock,
+    pub account: PartnerAccountId,
+    pub path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+pub fn account_id(name: &str) -> PartnerAccountId {
+    name.parse().expect("a well-formed account id")
+}
+
+/// The tenant with that number.
+pub fn tenant(number: u32) -> TenantId {
+    format!("{number:08x}-aaaa-4bbb-8ccc-0123456789ab").parse().expect("a well-formed tenant id")
+}
+
+pub fn mark(epoch: i64, ticket: i64) -> ObservationMark {
+    ObservationMark { epoch: Epoch(epoch), ticket: Ticket(ticket) }
+}
+
+pub fn partner(name: &str, number: u32) -> PartnerAccount {
+    PartnerAccount {
+        id: account_id(name),
+        display_name: name.to_owned(),
+        kind: PartnerKind::DirectBill,
+        cloud: Cloud::Global,
+        tenant_id: tenant(0xffff_0000 + number),
+    }
+}
+
+/// A contact in which every member has a value of its own, so that swapped columns show.
+pub fn contact(seed: &str) -> Contact {
+    let mut contact = Contact::default();
+    for field in ContactField::ALL {
+        let value = match field {
+            ContactField::Email => format!("{seed}@example.com"),
+            ContactField::PhoneNumber => format!("+371 67{:06}", seed.len()),
+            ContactField::Language => "lv".to_owned(),
+            ContactField::Culture => "lv-LV".to_owned(),
+            ContactField::Country => "LV".to_owned(),
+            other => format!("{seed} {}", other.path()),
+        };
+        contact.set(field, value);
+    }
+    contact
+}
+
+pub fn profile(seed: &str) -> MicrosoftProfile {
+    MicrosoftProfile {
+        company_name: format!("{seed} Ltd"),
+        tenant_name: format!("{seed} tenant"),
+        domain: format!("{}.onmicrosoft.com", seed.to_lowercase()),
+        upstream_relationship: "reseller".to_owned(),
+        contact: contact(seed),
+    }
+}
+
+pub fn observed(number: u32, mark: ObservationMark, observed: Observed) -> Observation {
+    Observation { tenant_id: tenant(number), mark, observed }
+}
+
+/// A store on SQLite with the partner account `contoso`.
+pub async fn sqlite_store() -> Bench {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let path = folder.path().join("guard.db");
+    let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
+    let (store, _) = Store::open_sqlite(&path, clock.clone()).await.expect("a fresh database opens");
+    let bench = Bench { store, clock, account: account_id("contoso"), path, _folder: folder };
+    bench.add_partner("contoso", 0).await;
+    bench
+}
+
+impl Bench {
+    pub async fn add_partner(&self, name: &str, number: u32) -> PartnerAccountId {
+        let partner = partner(name, number);
+        let saved = self
+            .store
+            .write("add_partner", async |tx| {
+                tx.save_partner_account(&partner).await.map_err(|error| Error::Backstop(error.to_string()))
+            })
+            .await;
+        saved.expect("a partner account is saved");
+        partner.id
+    }
+
+    pub fn step(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// A platform customer with a billing contact of its own.
+    pub async fn platform_customer(&self, name: &str) -> Customer {
+        self.platform_customer_of(&self.account, name).await
+    }
+
+    pub async fn platform_customer_of(&self, account: &PartnerAccountId, name: &str) -> Customer {
+        let draft = CustomerDraft {
+            company_name: name.to_owned(),
+            domain: "example.com".to_owned(),
+            primary_contact: contact("primary"),
+            billing_contact: Some(contact("billing")),
+            external_reference: "crm-7".to_owned(),
+            labels: [("team".to_owned(), "north".to_owned())].into(),
+            note: "two\nlines".to_owned(),
+            status: None,
+        };
+        let admitted = admit(account, draft, self.clock.now()).expect("a sound draft");
+        self.store.write("new", async |tx| tx.save_new(admitted, "caller").await).await.expect("a new customer is saved")
+    }
+
+    /// Applies an observation of customer `number` the way the synchronizer does.
+    pub async fn observe(&self, number: u32, mark: ObservationMark, what: Observed) -> Result<SavedPlan, Error> {
+        self.observe_in(&self.account, number, mark, what, None).await
+    }
+
+    pub async fn observe_in(
+        &self,
+        account: &PartnerAccountId,
+        number: u32,
+        mark: ObservationMark,
+        what: Observed,
+        run: Option<RunId>,
+    ) -> Result<SavedPlan, Error> {
+        let observation = observed(number, mark, what);
+        self.store
+            .write("observe", async |tx| {
+                let local = tx.customer_of_tenant_for_update(account, observation.tenant_id).await?;
+                let plan = reconcile::plan(account, local.as_ref(), &observation, tx.now());
+                tx.save_plan(&plan, &observation, account, run).await
+            })
+            .await
+    }
+
+    /// A Microsoft customer with an active relationship, seen at ticket 10 of epoch 1.
+    pub async fn microsoft_customer(&self, number: u32, seed: &str) -> Customer {
+        self.mark(&[number], Priority::Listed, None).await;
+        let saved = self.observe(number, mark(1, 10), Observed::Present(profile(seed))).await;
+        assert_eq!(saved.expect("a first observation is saved"), SavedPlan::Created);
+        self.of_tenant(number).await
+    }
+
+    pub async fn of_tenant(&self, number: u32) -> Customer {
+        let found = self.store.customer_of_tenant(&self.account, tenant(number)).await.expect("the store answers");
+        found.expect("the tenant has a customer")
+    }
+
+    pub async fn customer(&self, id: CustomerId) -> Customer {
+        self.store.customer(&self.account, id).await.expect("the store answers").expect("the customer exists")
+    }
+
+    pub async fn mark(&self, numbers: &[u32], priority: Priority, run: Option<RunId>) {
+        let tenants: Vec<_> = numbers.iter().map(|number| tenant(*number)).collect();
+        let marked =
+            self.store.write("mark", async |tx| tx.mark_dirty(&self.account, &tenants, priority, run).await).await;
+        marked.expect("customers are marked");
+    }
+
+    /// Reviews and saves an edit as a caller's request does.
+    pub async fn edit(&self, id: CustomerId, wishes: Vec<Wish>) -> Result<Saved, Error> {
+        let edit = CustomerEdit { wishes };
+        self.store
+            .write("edit", async |tx| {
+                let customer = tx.customer_for_update(&self.account, id).await?.expect("the customer exists");
+                tx.save_edit(allowed(&customer, &edit), "caller").await
+            })
+            .await
+    }
+
+    /// A connection of somebody with the sqlite3 shell: no pragma of ours, no lock file.
+    pub async fn shell(&self) -> Shell {
+        let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(Duration::from_secs(5));
+        Shell(options.connect().await.expect("the file opens"))
+    }
+}
+
+/// Somebody's sqlite3 shell on the file.
+pub struct Shell(pub SqliteConnection);
+
+impl Shell {
+    /// Runs a statement as it is typed.
+    pub async fn run(&mut self, sql: &str) -> Result<u64, String> {
+        let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut self.0).await;
+        done.map(|done| done.rows_affected()).map_err(|error| error.to_string())
+    }
+
+    /// The one number a question answers.
+    pub async fn number(&mut self, sql: &str) -> i64 {
+        let answer = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut self.0).await;
+        answer.expect("the question is answered")
+    }
+
+    /// The texts a question answers, from its column of that number.
+    pub async fn texts(&mut self, sql: &str, column: usize) -> Vec<String> {
+        let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.0).await;
+        let rows = rows.expect("the question is answered");
+        rows.iter().map(|row| sqlx::Row::get(row, column)).collect()
+    }
+}
+
+/// The proof of a review that allowed the edit.
+pub fn allowed(customer: &Customer, edit: &CustomerEdit) -> AllowedEdit {
+    match review(customer, edit) {
+        Review::Allowed(allowed) => allowed,
+        other => panic!("the edit must be allowed, not {other:?}"),
+    }
+}
+
+pub fn email(role: ContactRole, value: &str) -> Wish {
+    Wish::Contact(role, ContactField::Email, value.to_owned())
+}
+
+pub fn note(text: &str) -> Wish {
+    Wish::Note(text.to_owned())
+}
+
+/// The account's row counts one more, so that a transaction has visibly written something.
+pub async fn write_something(tx: &mut Tx, account: &PartnerAccountId) -> Result<(), Error> {
+    tx.mark_dirty(account, &[tenant(1)], Priority::Sweep, None).await
+}

@@ -1,0 +1,32 @@
+//! The promises of the store, each kept on every engine the store runs on.
+//!
+//! A promise is an async function over a fresh [`Bench`]; `contract!` runs it on each engine, so that a second
+//! engine is one more line in the macro. Nothing here looks into tables except where the promise is about them.
+
+/// Runs promises on every engine. A promise that is not listed is dead code and fails the build.
+macro_rules! contract {
+    ($($promise:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    super::$promise(crate::bench::sqlite_store().await).await;
+                }
+            )+
+        }
+    };
+}
+
+mod bench;
+
+mod backstop;
+mod dirty;
+mod durability;
+mod edits;
+mod listing;
+mod lists;
+mod observations;
+mod opening;
+mod plans;
+mod removal;
+mod runs;
