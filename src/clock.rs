@@ -72,13 +72,15 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// Where the time comes from. Clones of a manual clock share one time.
+/// Where the time comes from. Clones of a clock that can be moved share one time.
 #[derive(Clone, Debug)]
 pub struct Clock(Hands);
 
 #[derive(Clone, Debug)]
 enum Hands {
     System,
+    /// The machine's clock and so many microseconds.
+    Shifted(watch::Sender<i64>),
     Manual(watch::Sender<Timestamp>),
 }
 
@@ -88,24 +90,31 @@ impl Clock {
         Self(Hands::System)
     }
 
+    /// A clock that runs like the machine's, from `start`, and can be moved forward.
+    pub fn running_from(start: Timestamp) -> Self {
+        Self(Hands::Shifted(watch::Sender::new(start.micros().saturating_sub(machine_time().micros()))))
+    }
+
     /// A clock that stands still until it is moved.
     pub fn manual(start: Timestamp) -> Self {
         Self(Hands::Manual(watch::Sender::new(start)))
     }
 
     /// What time it is.
-    #[expect(clippy::disallowed_methods, reason = "the one reader of the machine's clock")]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Hands::System => Utc::now().into(),
+            Hands::System => machine_time(),
+            Hands::Shifted(shift) => shifted(*shift.borrow()),
             Hands::Manual(time) => *time.borrow(),
         }
     }
 
-    /// Moves a manual clock forward; the machine's clock cannot be moved and ignores it.
+    /// Moves the clock forward; the machine's own cannot be moved and ignores it.
     pub fn advance(&self, by: Duration) {
-        if let Hands::Manual(time) = &self.0 {
-            time.send_modify(|now| *now = now.plus(by));
+        match &self.0 {
+            Hands::System => {}
+            Hands::Shifted(shift) => shift.send_modify(|shift| *shift = shift.saturating_add(micros_of(by))),
+            Hands::Manual(time) => time.send_modify(|now| *now = now.plus(by)),
         }
     }
 
@@ -113,6 +122,14 @@ impl Clock {
     pub async fn sleep_until(&self, deadline: Timestamp) {
         match &self.0 {
             Hands::System => tokio::time::sleep(deadline.since(self.now())).await,
+            Hands::Shifted(shift) => {
+                let mut moved = shift.subscribe();
+                while self.now() < deadline {
+                    let rest = deadline.since(shifted(*moved.borrow_and_update()));
+                    // Either the time comes by itself, or the clock is moved and the rest is another one.
+                    let _ = tokio::time::timeout(rest, moved.changed()).await;
+                }
+            }
             Hands::Manual(time) => {
                 let mut seen = time.subscribe();
                 // The sender lives in `self`, so waiting can end only by the time being reached.
@@ -120,6 +137,15 @@ impl Clock {
             }
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one reader of the machine's clock")]
+fn machine_time() -> Timestamp {
+    Utc::now().into()
+}
+
+fn shifted(shift: i64) -> Timestamp {
+    Timestamp(machine_time().0.saturating_add(shift))
 }
 
 #[cfg(test)]
@@ -131,6 +157,15 @@ mod tests {
         let instant = DateTime::from_timestamp(1_700_000_000, 123_456_789).expect("a valid instant");
         assert_eq!(Timestamp::from(instant).micros(), 1_700_000_000_123_456);
         assert_eq!(Timestamp::from(instant).to_string(), "2023-11-14T22:13:20.123456Z");
+    }
+
+    #[tokio::test]
+    async fn a_running_clock_wakes_its_sleepers_when_it_is_moved_past_their_deadline() {
+        let clock = Clock::running_from(Timestamp::from_micros(0));
+        let deadline = clock.now().plus(Duration::from_secs(3600));
+        let mover = clock.clone();
+        let (_, ()) = tokio::join!(clock.sleep_until(deadline), async { mover.advance(Duration::from_secs(3600)) });
+        assert!(clock.now() >= deadline);
     }
 
     #[tokio::test]

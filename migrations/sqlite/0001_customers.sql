@@ -117,10 +117,11 @@ CREATE TABLE customer (
 CREATE UNIQUE INDEX customer_tenant_is_used_once ON customer (account, microsoft_tenant_id)
     WHERE microsoft_tenant_id IS NOT NULL;
 
--- R5: the database refuses what the code above it forgot, and anyone with a shell.
+-- R5: the database refuses what the code above it forgot, and anyone with a shell. An observation that is taken away
+-- (NULL) is not a newer one.
 CREATE TRIGGER customer_contacts_change_only_by_observation BEFORE UPDATE ON customer
 WHEN old.source = 'MICROSOFT' AND old.relationship = 'ACTIVE'
-    AND (new.observation_epoch, new.observation_ticket) <= (old.observation_epoch, old.observation_ticket)
+    AND coalesce((new.observation_epoch, new.observation_ticket) <= (old.observation_epoch, old.observation_ticket), 1)
     AND (
         (new.primary_first_name, new.primary_last_name, new.primary_email, new.primary_phone_number,
          new.primary_language, new.primary_culture, new.primary_country, new.primary_region,
@@ -146,7 +147,7 @@ END;
 
 CREATE TRIGGER customer_identity_changes_only_by_observation BEFORE UPDATE ON customer
 WHEN old.source = 'MICROSOFT'
-    AND (new.observation_epoch, new.observation_ticket) <= (old.observation_epoch, old.observation_ticket)
+    AND coalesce((new.observation_epoch, new.observation_ticket) <= (old.observation_epoch, old.observation_ticket), 1)
     AND (new.source, new.company_name, new.domain, new.tenant_name, new.microsoft_tenant_id, new.relationship,
          new.upstream_relationship)
         IS NOT
@@ -169,7 +170,8 @@ BEGIN
 END;
 
 CREATE TRIGGER customer_keeps_its_name BEFORE UPDATE ON customer
-WHEN (new.account, new.id, new.created_at) IS NOT (old.account, old.id, old.created_at)
+WHEN (new.rowid, new.account, new.id, new.created_at) IS NOT (old.rowid, old.account, old.id, old.created_at)
+    OR (old.microsoft_tenant_id IS NOT NULL AND new.microsoft_tenant_id IS NOT old.microsoft_tenant_id)
 BEGIN
     SELECT RAISE(ABORT, 'guard R6: the identity of a customer never changes');
 END;
@@ -186,9 +188,21 @@ BEGIN
     SELECT RAISE(ABORT, 'guard R9: customers are ended, not deleted');
 END;
 
--- REPLACE deletes without asking the trigger above unless recursive triggers are on; an INSERT is asked itself.
+-- REPLACE deletes without asking the trigger above unless recursive triggers are on; an INSERT and an UPDATE are asked
+-- themselves, about every key by which a row could be replaced.
 CREATE TRIGGER customer_is_not_replaced BEFORE INSERT ON customer
 WHEN EXISTS (SELECT 1 FROM customer WHERE account = new.account AND id = new.id)
+    OR EXISTS (SELECT 1 FROM customer WHERE account = new.account AND microsoft_tenant_id = new.microsoft_tenant_id)
+    OR EXISTS (SELECT 1 FROM customer WHERE rowid = new.rowid)
+BEGIN
+    SELECT RAISE(ABORT, 'guard R9: a customer is not replaced by another row');
+END;
+
+CREATE TRIGGER customer_tenant_is_not_taken_over BEFORE UPDATE OF microsoft_tenant_id ON customer
+WHEN EXISTS (
+    SELECT 1 FROM customer
+    WHERE account = new.account AND microsoft_tenant_id = new.microsoft_tenant_id AND id <> new.id
+)
 BEGIN
     SELECT RAISE(ABORT, 'guard R9: a customer is not replaced by another row');
 END;
@@ -219,6 +233,10 @@ CREATE TRIGGER change_log_is_not_deleted BEFORE DELETE ON change_log
 BEGIN SELECT RAISE(ABORT, 'guard: the change log is append-only'); END;
 CREATE TRIGGER change_log_is_not_replaced BEFORE INSERT ON change_log
 WHEN EXISTS (SELECT 1 FROM change_log WHERE sequence = new.sequence)
+    OR EXISTS (
+        SELECT 1 FROM change_log
+        WHERE account = new.account AND customer_id = new.customer_id AND revision = new.revision
+    )
 BEGIN SELECT RAISE(ABORT, 'guard: the change log is append-only'); END;
 
 -- One row is one guarded edit that was refused. Holds field paths, never values.
@@ -243,5 +261,5 @@ BEGIN SELECT RAISE(ABORT, 'guard: decisions are append-only'); END;
 CREATE TRIGGER decision_is_not_deleted BEFORE DELETE ON decision
 BEGIN SELECT RAISE(ABORT, 'guard: decisions are append-only'); END;
 CREATE TRIGGER decision_is_not_replaced BEFORE INSERT ON decision
-WHEN EXISTS (SELECT 1 FROM decision WHERE id = new.id)
+WHEN EXISTS (SELECT 1 FROM decision WHERE id = new.id OR rowid = new.rowid)
 BEGIN SELECT RAISE(ABORT, 'guard: decisions are append-only'); END;

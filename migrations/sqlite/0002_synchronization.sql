@@ -45,6 +45,14 @@ CREATE INDEX upstream_customer_wanted ON upstream_customer (account, wanted_by_r
 CREATE INDEX upstream_customer_missing ON upstream_customer (account, tenant_id)
     WHERE missing_runs > 0;
 
+-- R8, for an answer that was planned before a newer one was noted.
+CREATE TRIGGER upstream_customer_observation_moves_forward
+BEFORE UPDATE OF observed_epoch, observed_ticket ON upstream_customer
+WHEN (new.observed_epoch, new.observed_ticket) < (old.observed_epoch, old.observed_ticket)
+BEGIN
+    SELECT RAISE(ABORT, 'guard R8: an older observation never overwrites a newer one');
+END;
+
 -- One row is one pass over an account's customer list, with or without fetching every customer.
 CREATE TABLE sync_run (
     account TEXT NOT NULL REFERENCES partner_account (id),
@@ -105,8 +113,6 @@ CREATE TABLE account_sync (
     audit_polled_at INTEGER,
     -- When the customer list was last read to its end.
     listed_at INTEGER,
-    -- The local night that was last synchronized, as its planned instant.
-    night_started_for INTEGER,
     -- What keeps the account from being synchronized, if anything.
     problem_reason TEXT,
     problem_detail TEXT,

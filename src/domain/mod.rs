@@ -4,7 +4,6 @@
 //! [`ownership`] says who owns a field, [`review`] refuses a caller what Partner Center owns,
 //! [`reconcile`] writes only what Partner Center owns.
 
-pub mod policy;
 pub mod access;
 pub mod account;
 pub mod contact;
@@ -15,6 +14,7 @@ pub mod field;
 pub mod ids;
 pub mod observation;
 pub mod ownership;
+pub mod policy;
 pub mod reconcile;
 pub mod removal;
 pub mod review;

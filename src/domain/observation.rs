@@ -73,3 +73,16 @@ pub struct Observation {
     /// What was said.
     pub observed: Observed,
 }
+
+/// A customer as Partner Center's list shows it: enough to tell the new, the gone and the renamed, and no contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedCustomer {
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// The bill-to name.
+    pub company_name: String,
+    /// The tenant's domain.
+    pub domain: String,
+    /// `relationshipToPartner`, as it is worded.
+    pub relationship: String,
+}

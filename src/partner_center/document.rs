@@ -79,10 +79,16 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// The elements of a list; `None` when there is no such list.
-    pub(super) fn list(self, name: &'static str) -> Option<impl ExactSizeIterator<Item = Option<Object<'a>>>> {
-        let elements = self.member(name)?.as_array()?;
-        Some(elements.iter().map(|element| element.as_object().map(Object)))
+    /// The elements of a list, `None` for each that is no object.
+    pub(super) fn list(
+        self,
+        name: &'static str,
+    ) -> Result<Option<impl ExactSizeIterator<Item = Option<Object<'a>>>>, WrongType> {
+        match self.member(name) {
+            None => Ok(None),
+            Some(Value::Array(elements)) => Ok(Some(elements.iter().map(|element| element.as_object().map(Object)))),
+            Some(_) => Err(WrongType { member: name, wanted: "a list" }),
+        }
     }
 
     /// A number or a text, as text (FACTS 1.2, 8.1).
@@ -258,7 +264,7 @@ mod tests {
         let body = br#"{"items":[{"a":"x\ud800y","b":"\\ud800","c":"\ud83d\ude00","d":"\udc00\ud800\\"}]}"#;
         assert_eq!(Document::read(body), Err(NotJson));
         let document = Document::read_forgiving(body).expect("a document");
-        let mut items = document.object().expect("an object").list("items").expect("a list");
+        let mut items = document.object().expect("an object").list("items").expect("well typed").expect("a list");
         let item = items.next().flatten().expect("an item");
         assert_eq!(item.text("a"), Ok("x\u{fffd}y"));
         assert_eq!(item.text("b"), Ok("\\ud800"));

@@ -2,6 +2,8 @@
 //!
 //! Bodies end here: of their texts only the meaning is kept, so that no error can quote one.
 
+use std::time::Duration;
+
 use crate::partner_center::blockage::Blockage;
 use crate::partner_center::document::{Document, Object};
 use crate::partner_center::error::{Call, Problem};
@@ -44,7 +46,7 @@ impl Complaint {
     }
 
     /// What the answer means for `call`.
-    pub(super) fn judge(self, call: Call, status: u16, after: Option<std::time::Duration>) -> Problem {
+    pub(super) fn judge(self, call: Call, status: u16, after: Option<Duration>) -> Problem {
         match self.blockage(call, status) {
             Some(blockage) => Problem::Blocked { blockage, status: Some(status), code: self.code },
             None => Problem::Refused { status, code: self.code, after },
@@ -112,7 +114,7 @@ fn code_of(object: Object<'_>) -> Option<String> {
 ///
 /// Whether to try again depends on `error` and the status alone; the `AADSTS` number only picks the advice, because
 /// Microsoft warns not to depend on it.
-pub(super) fn judge_token_refusal(body: &[u8], status: u16, after: Option<std::time::Duration>) -> Problem {
+pub(super) fn judge_token_refusal(body: &[u8], status: u16, after: Option<Duration>) -> Problem {
     let document = Document::read(body);
     let object = document.as_ref().ok().and_then(Document::object);
     let error = object.map(|object| object.text_or_empty("error")).unwrap_or_default();
@@ -201,15 +203,9 @@ mod tests {
             (r#"{"code":900308}"#, Blockage::RoleMissing),
             (r#"{"code":2032}"#, Blockage::RoleMissing),
             (r#"{"code":600006}"#, Blockage::RoleMissing),
-            (
-                "The supplied role does not have the rights to perform the requested operation",
-                Blockage::RoleMissing,
-            ),
+            ("The supplied role does not have the rights to perform the requested operation", Blockage::RoleMissing),
             (r#"{"code":900329}"#, Blockage::AppOnlyRefused),
-            (
-                r#"{"message":"This resource can't be accessed by application credentials"}"#,
-                Blockage::AppOnlyRefused,
-            ),
+            (r#"{"message":"This resource can't be accessed by application credentials"}"#, Blockage::AppOnlyRefused),
             (r#"{"code":900309}"#, Blockage::ConditionalAccess),
             (r#"{"code":900124}"#, Blockage::PartnerAgreement),
             (r#"{"code":"900149"}"#, Blockage::PartnerAgreement),

@@ -1,1 +1,91 @@
-//! x
+//! The client of Microsoft Partner Center: asks for customers, audit records and the webhook registration, paced and
+//! within limits, and answers in the domain's words.
+//!
+//! It is the only module that names `reqwest`, and Microsoft's JSON does not leave it. It knows the domain and nothing
+//! of the store, the sync or callers; it reads and never writes upstream.
+//!
+//! A tour, from the outside in: [`settings`] says what a connection needs; [`customers`], [`audit_records`] and
+//! [`registration`] are the questions; `request` asks one (pace, token, headers), `access_token` signs in, `transport`
+//! holds the HTTP client and its limits, `pacing` keeps the rate. Answers are read by `document` and mapped by
+//! `profile`; pages go on by [`links`]. What goes wrong is an [`error::Error`] whose [`error::Fate`] says what to do,
+//! and `error_body` is where Partner Center's many ways to say no become one.
+
+use std::sync::Arc;
+
+use crate::clock::{Clock, Timestamp};
+use crate::partner_center::counts::CallCounts;
+use crate::partner_center::error::SetupError;
+use crate::partner_center::request::Connection;
+use crate::partner_center::settings::Settings;
+
+pub mod audit_records;
+pub mod blockage;
+pub mod counts;
+pub mod customers;
+pub mod error;
+pub mod links;
+pub mod registration;
+pub mod settings;
+
+mod access_token;
+mod document;
+mod error_body;
+mod pacing;
+mod profile;
+mod request;
+mod retry_after;
+#[cfg(test)]
+mod scripted_server;
+mod transport;
+
+/// One partner account's connection to Partner Center. Clones share its pace, token and counts.
+#[derive(Clone, Debug)]
+pub struct PartnerCenter(Arc<Connection>);
+
+impl PartnerCenter {
+    /// A client that has not asked anything yet.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot work, or the system has no certificate authorities to trust.
+    pub fn new(settings: Settings, clock: Clock) -> Result<Self, SetupError> {
+        Connection::new(&settings, clock).map(|connection| Self(Arc::new(connection)))
+    }
+
+    /// Until when Partner Center wants no calls; they fail at once with
+    /// [`Problem::Throttled`](error::Problem::Throttled) before that, so that the worker can do something else.
+    pub fn throttled_until(&self) -> Option<Timestamp> {
+        self.0.transport.pacing.paused_until()
+    }
+
+    /// How many calls were sent since the client was made.
+    pub fn calls(&self) -> CallCounts {
+        self.0.transport.counters.read()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{Epoch, Ticket};
+    use crate::domain::observation::ObservationMark;
+    use crate::partner_center::scripted_server::{Partner, Script, TENANT};
+
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+
+    #[tokio::test]
+    async fn clones_share_pace_token_and_counts_and_may_ask_from_any_thread() {
+        let partner = Partner::answering([Script::new(404, r#"{"code":1000}"#), Script::new(429, "")]).await;
+        let mark = ObservationMark { epoch: Epoch(1), ticket: Ticket(1) };
+        let tenant_id = TENANT.parse().expect("an id");
+        let clone = partner.center.clone();
+        assert_send(partner.center.observe(tenant_id, mark)).await.expect("an observation");
+        assert_send(clone.list_customers(None)).await.expect_err("throttled");
+        assert_send(clone.webhook_registration()).await.expect_err("held back");
+        assert!(partner.center.throttled_until().is_some());
+        let expected = CallCounts { get: 1, list: 1, token: 1, throttled: 1, ..CallCounts::default() };
+        assert_eq!(partner.center.calls(), expected);
+    }
+}

@@ -114,7 +114,8 @@ struct Bucket {
 
 impl Bucket {
     fn new(per_minute: u64, now: Timestamp) -> Self {
-        let mut bucket = Self { per_minute, share: 100, share_since: now, saved: 0, filled_at: now, paused_until: None };
+        let mut bucket =
+            Self { per_minute, share: 100, share_since: now, saved: 0, filled_at: now, paused_until: None };
         bucket.saved = bucket.capacity();
         bucket
     }
@@ -188,7 +189,7 @@ mod tests {
         START.plus(Duration::from_secs(seconds))
     }
 
-    /// How many calls a bucket admits within a second of `now` when it is asked every millisecond.
+    /// How many calls a bucket admits in the `seconds` after `now` when it is asked every millisecond.
     fn admitted(bucket: &mut Bucket, now: Timestamp, seconds: u64) -> u64 {
         let mut admitted = 0;
         for millisecond in 0..seconds * 1_000 {

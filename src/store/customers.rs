@@ -65,6 +65,11 @@ const UPDATE_BY_OBSERVATION: &str = "
         updated_at = $49
     WHERE account = $1 AND id = $2 AND revision = $4 - 1";
 
+/// Leaves the observation where it is: a state says nothing of what Partner Center owns.
+const UPDATE_STATE: &str = "
+    UPDATE customer SET revision = $4, sync_state = $45, updated_at = $49
+    WHERE account = $1 AND id = $2 AND revision = $4 - 1";
+
 /// Which customers a list is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CustomerScope {
@@ -230,7 +235,8 @@ impl Tx {
 
     /// Stores a reviewed edit: door one.
     pub async fn save_edit(&mut self, edit: AllowedEdit, caller: &str) -> Result<Saved, Error> {
-        if edit.changed().is_empty() {
+        // Not `changed`: billing that is to follow an equal primary contact again shows no difference yet.
+        if edit.before() == edit.after() {
             return Ok(Saved::Unchanged(edit.before().clone()));
         }
         let after = self.next_revision(edit.after());
@@ -259,7 +265,7 @@ impl Tx {
             }
             Step::Change { before, after, changed } => {
                 let after = self.next_revision(after);
-                self.update_by_observation(&after).await?;
+                self.update_locked(UPDATE_BY_OBSERVATION, &after).await?;
                 let kind = match (before.relationship(), changed.is_empty()) {
                     (Some(Relationship::Ended), _) => ChangeKind::Revived,
                     (_, true) => ChangeKind::State,
@@ -288,11 +294,11 @@ impl Tx {
     /// Ends or holds a relationship on complete evidence.
     pub async fn save_departure(&mut self, departure: &Departure, run: Option<RunId>) -> Result<(), Error> {
         let after = self.next_revision(departure.after());
-        self.update_by_observation(&after).await?;
-        let kind = match after.relationship() {
-            Some(Relationship::Ended) => ChangeKind::Ended,
-            Some(Relationship::Active) | None => ChangeKind::State,
+        let (statement, kind) = match after.relationship() {
+            Some(Relationship::Ended) => (UPDATE_BY_OBSERVATION, ChangeKind::Ended),
+            Some(Relationship::Active) | None => (UPDATE_STATE, ChangeKind::State),
         };
+        self.update_locked(statement, &after).await?;
         self.log_change(&after, kind, departure.changed(), PARTNER_CENTER, run).await
     }
 
@@ -302,7 +308,7 @@ impl Tx {
             Some(link) if link.sync_state != state => link.sync_state = state,
             Some(_) | None => return Ok(()),
         }
-        self.update_by_observation(&after).await?;
+        self.update_locked(UPDATE_STATE, &after).await?;
         self.log_change(&after, ChangeKind::State, &[], PARTNER_CENTER, run).await
     }
 
@@ -315,8 +321,8 @@ impl Tx {
         Ok(())
     }
 
-    async fn update_by_observation(&mut self, after: &Customer) -> Result<(), Error> {
-        if self.update(UPDATE_BY_OBSERVATION, after).await? {
+    async fn update_locked(&mut self, statement: &'static str, after: &Customer) -> Result<(), Error> {
+        if self.update(statement, after).await? {
             return Ok(());
         }
         // The row was read in this transaction, so it cannot have moved.

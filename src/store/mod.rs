@@ -36,9 +36,9 @@ pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};
 pub use sqlite::OpenError;
 pub use sync_runs::{PageProgress, RunCause, RunCounts, RunKind, RunState, SyncRun};
-pub use sync_status::{AccountSync, SyncProblem, WebhookState};
+pub use sync_status::{AccountSync, Readings, SyncProblem, WebhookState};
 pub use transaction::{Body, Tx};
-pub use upstream::{Backlog, DirtyCustomer, ListedCustomer, Priority, RemovalCandidate, WorkProgress};
+pub use upstream::{Backlog, DirtyCustomer, Priority, RemovalCandidate, WorkProgress};
 
 /// The store of one Customer Guard.
 #[derive(Clone)]

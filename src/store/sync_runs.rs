@@ -10,8 +10,9 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
+use crate::domain::observation::ListedCustomer;
 use crate::store::upstream::tenant;
-use crate::store::{Error, ListedCustomer, Store, Tx};
+use crate::store::{Error, Store, Tx};
 
 /// What a run does with the customers it lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +132,8 @@ pub struct PageProgress {
 /// How many finished list diffs of an account are kept.
 const LIST_DIFFS_KEPT: i64 = 200;
 
+const NEWEST_FULL: &str = "SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' ORDER BY id DESC LIMIT 1";
+
 const UNDER_WAY: &str = "
     SELECT * FROM sync_run WHERE account = $1 AND kind = $2 AND state IN ('LISTING', 'FETCHING')";
 
@@ -175,6 +178,12 @@ impl Store {
         const SELECT: &str = "
             SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state = 'SUCCEEDED' ORDER BY id DESC LIMIT 1";
         let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(run).transpose()
+    }
+
+    /// The full run that was started last, whatever became of it.
+    pub async fn newest_full_run(&self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
+        let row = sqlx::query(NEWEST_FULL).bind(account.as_str()).fetch_optional(&self.readers).await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -258,8 +267,7 @@ impl Tx {
 
     /// The full run of an account that was started last, whatever became of it.
     pub async fn newest_full_run(&mut self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
-        const SELECT: &str = "SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' ORDER BY id DESC LIMIT 1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(self.connection()).await?;
+        let row = sqlx::query(NEWEST_FULL).bind(account.as_str()).fetch_optional(self.connection()).await?;
         row.as_ref().map(run).transpose()
     }
 

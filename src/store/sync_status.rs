@@ -42,8 +42,6 @@ pub struct AccountSync {
     pub audit_polled_at: Option<Timestamp>,
     /// When the customer list was last read to its end.
     pub listed_at: Option<Timestamp>,
-    /// The planned instant of the night that was last synchronized.
-    pub night_started_for: Option<Timestamp>,
     /// What keeps it back.
     pub problem: Option<SyncProblem>,
     /// Partner Center asked us to wait until then.
@@ -56,6 +54,15 @@ pub struct AccountSync {
     pub oldest_verified_at: Option<Timestamp>,
     /// Removals that wait for a decision.
     pub held_removals: u64,
+}
+
+/// When an account was last read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Readings {
+    /// The audit log, to its end.
+    pub audit_polled_at: Option<Timestamp>,
+    /// The customer list, to its end.
+    pub listed_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -80,7 +87,6 @@ impl Store {
         Ok(AccountSync {
             audit_polled_at: time("audit_polled_at")?,
             listed_at: time("listed_at")?,
-            night_started_for: time("night_started_for")?,
             problem,
             throttled_until: time("throttled_until")?,
             webhook: match row.try_get::<Option<&str>, _>("webhook_state")? {
@@ -93,6 +99,17 @@ impl Store {
             oldest_verified_at: customers.try_get::<Option<i64>, _>("oldest")?.map(Timestamp::from_micros),
             held_removals: customers.try_get::<i64, _>("held")?.unsigned_abs(),
         })
+    }
+
+    /// When the audit log and the customer list were last read to their ends.
+    pub async fn last_readings(&self, account: &PartnerAccountId) -> Result<Readings, Error> {
+        let row = sqlx::query("SELECT audit_polled_at, listed_at FROM account_sync WHERE account = $1")
+            .bind(account.as_str())
+            .fetch_one(&self.readers)
+            .await?;
+        let time =
+            |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
+        Ok(Readings { audit_polled_at: time("audit_polled_at")?, listed_at: time("listed_at")? })
     }
 
     /// How many customers of Microsoft's an account has with an active relationship.
@@ -112,16 +129,6 @@ impl Tx {
         sqlx::query("UPDATE account_sync SET audit_polled_at = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(now)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    /// The night planned for that instant has been started.
-    pub async fn note_night(&mut self, account: &PartnerAccountId, planned: Timestamp) -> Result<(), Error> {
-        sqlx::query("UPDATE account_sync SET night_started_for = $2 WHERE account = $1")
-            .bind(account.as_str())
-            .bind(planned.micros())
             .execute(self.connection())
             .await?;
         Ok(())

@@ -2,12 +2,15 @@
 //!
 //! A customer is dirty while `settled < marked`. Marking again while it is being fetched leaves it dirty, so no
 //! wake-up is lost; a storm of signals about one customer is one row.
+//!
+//! The few are found among the many by partial indexes. Without statistics SQLite prefers the primary key and would
+//! read every customer of the account, so those questions name their index.
 
 use sqlx::Row;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
-use crate::domain::observation::{GoneAnswer, ObservationMark};
+use crate::domain::observation::{GoneAnswer, ListedCustomer, ObservationMark};
 use crate::domain::removal::RemovalEvidence;
 use crate::store::{Error, Store, Tx};
 
@@ -22,19 +25,6 @@ pub enum Priority {
     Signal = 20,
     /// Somebody is waiting for it.
     Refresh = 30,
-}
-
-/// A customer as the list shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedCustomer {
-    /// Its tenant.
-    pub tenant_id: TenantId,
-    /// The bill-to name.
-    pub company_name: String,
-    /// The tenant's domain.
-    pub domain: String,
-    /// `relationshipToPartner`, as it is worded.
-    pub relationship: String,
 }
 
 /// A dirty customer taken to be fetched.
@@ -132,7 +122,7 @@ impl Store {
             SELECT count(*) AS dirty, coalesce(sum(attempts > 0), 0) AS failing, min(not_before) AS next_at,
                    (SELECT count(*) FROM upstream_customer
                     WHERE account = $1 AND problem IS NOT NULL AND settled = marked) AS quarantined
-            FROM upstream_customer WHERE account = $1 AND settled < marked";
+            FROM upstream_customer INDEXED BY upstream_customer_dirty WHERE account = $1 AND settled < marked";
         let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
         let next_at: Option<i64> = row.try_get("next_at")?;
         Ok(Backlog {
@@ -145,20 +135,17 @@ impl Store {
 
     /// When the next dirty customer may be tried; `None` when none is dirty.
     pub async fn next_dirty_at(&self, account: &PartnerAccountId) -> Result<Option<Timestamp>, Error> {
-        let row = sqlx::query("SELECT min(not_before) FROM upstream_customer WHERE account = $1 AND settled < marked")
-            .bind(account.as_str())
-            .fetch_one(&self.readers)
-            .await?;
+        const SELECT: &str = "
+            SELECT min(not_before) FROM upstream_customer INDEXED BY upstream_customer_dirty
+            WHERE account = $1 AND settled < marked";
+        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
     }
 
     /// How far the work on one customer is.
     pub async fn work_progress(&self, account: &PartnerAccountId, tenant: TenantId) -> Result<WorkProgress, Error> {
-        let row = sqlx::query(PROGRESS)
-            .bind(account.as_str())
-            .bind(tenant.to_string())
-            .fetch_one(&self.readers)
-            .await?;
+        let row =
+            sqlx::query(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(&self.readers).await?;
         progress(&row)
     }
 
@@ -166,7 +153,7 @@ impl Store {
     /// and do not keep the run from ending.
     pub async fn run_is_drained(&self, account: &PartnerAccountId, run: RunId, attempts: u32) -> Result<bool, Error> {
         const SELECT: &str = "
-            SELECT 1 FROM upstream_customer
+            SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_wanted
             WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND attempts < $3 LIMIT 1";
         let row = sqlx::query(SELECT)
             .bind(account.as_str())
@@ -180,7 +167,8 @@ impl Store {
     /// How many customers a run still has to fetch.
     pub async fn run_backlog(&self, account: &PartnerAccountId, run: RunId) -> Result<u64, Error> {
         const SELECT: &str = "
-            SELECT count(*) FROM upstream_customer WHERE account = $1 AND wanted_by_run = $2 AND settled < marked";
+            SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_wanted
+            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked";
         let row = sqlx::query(SELECT).bind(account.as_str()).bind(run.to_string()).fetch_one(&self.readers).await?;
         Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
     }
@@ -189,7 +177,7 @@ impl Store {
     pub async fn removal_candidates(&self, account: &PartnerAccountId) -> Result<Vec<RemovalCandidate>, Error> {
         const SELECT: &str = "
             SELECT u.tenant_id, u.missing_runs, u.removal_recorded_at, u.gone_answer, u.observed_epoch, u.observed_ticket
-            FROM upstream_customer u
+            FROM upstream_customer u INDEXED BY upstream_customer_missing
             JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
             WHERE u.account = $1 AND u.missing_runs > 0 AND u.gone_answer IS NOT NULL AND c.relationship = 'ACTIVE'
             ORDER BY u.tenant_id";
@@ -262,13 +250,14 @@ impl Tx {
     }
 
     /// Wants one customer looked at now and returns how far the work on it is: wait for `settled` to reach `marked`.
-    pub async fn mark_for_refresh(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<WorkProgress, Error> {
+    pub async fn mark_for_refresh(
+        &mut self,
+        account: &PartnerAccountId,
+        tenant: TenantId,
+    ) -> Result<WorkProgress, Error> {
         self.mark_dirty(account, &[tenant], Priority::Refresh, None).await?;
-        let row = sqlx::query(PROGRESS)
-            .bind(account.as_str())
-            .bind(tenant.to_string())
-            .fetch_one(self.connection())
-            .await?;
+        let row =
+            sqlx::query(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(self.connection()).await?;
         progress(&row)
     }
 
@@ -311,7 +300,8 @@ impl Tx {
         Ok(done.rows_affected() > 0)
     }
 
-    /// One more complete list lacked these customers: each is to be asked about directly.
+    /// One more complete list lacked these customers: each is to be asked about directly. An answer from before the
+    /// first such list is older than the last time the customer was seen and no longer counts.
     pub async fn note_missing(
         &mut self,
         account: &PartnerAccountId,
@@ -320,7 +310,9 @@ impl Tx {
     ) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE upstream_customer SET
-                missing_runs = missing_runs + 1, listed_name = NULL, listed_domain = NULL, listed_relationship = NULL
+                missing_runs = missing_runs + 1, listed_name = NULL, listed_domain = NULL, listed_relationship = NULL,
+                gone_answer = CASE WHEN missing_runs = 0 THEN NULL ELSE gone_answer END,
+                gone_at = CASE WHEN missing_runs = 0 THEN NULL ELSE gone_at END
             WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
         let texts = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
         sqlx::query(UPDATE).bind(account.as_str()).bind(texts.to_string()).execute(self.connection()).await?;

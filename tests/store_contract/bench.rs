@@ -23,7 +23,7 @@ pub struct Bench {
     pub clock: Clock,
     pub account: PartnerAccountId,
     pub path: PathBuf,
-    _folder: tempfile::TempDir,
+    pub _folder: tempfile::TempDir,
 }
 
 pub fn account_id(name: &str) -> PartnerAccountId {
@@ -59,6 +59,7 @@ pub fn contact(seed: &str) -> Contact {
             ContactField::Language => "lv".to_owned(),
             ContactField::Culture => "lv-LV".to_owned(),
             ContactField::Country => "LV".to_owned(),
+            ContactField::PostalCode => format!("{seed}-1001"),
             other => format!("{seed} {}", other.path()),
         };
         contact.set(field, value);
@@ -125,7 +126,10 @@ impl Bench {
             status: None,
         };
         let admitted = admit(account, draft, self.clock.now()).expect("a sound draft");
-        self.store.write("new", async |tx| tx.save_new(admitted, "caller").await).await.expect("a new customer is saved")
+        self.store
+            .write("new", async |tx| tx.save_new(admitted, "caller").await)
+            .await
+            .expect("a new customer is saved")
     }
 
     /// Applies an observation of customer `number` the way the synchronizer does.

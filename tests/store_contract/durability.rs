@@ -17,6 +17,7 @@ contract! {
     an_abandoned_write_leaves_nothing_behind_and_the_writer_free,
     a_refused_statement_undoes_the_whole_transaction,
     writers_wait_for_their_turn,
+    a_write_holds_the_lock_from_its_beginning,
     an_error_quotes_no_row,
 }
 
@@ -138,4 +139,16 @@ async fn an_error_quotes_no_row(bench: Bench) {
         .expect_err("a tenant has one customer");
     let told = format!("{again} {again:?}");
     assert!(!told.contains("ecretperson") && !told.contains(&tenant(1).to_string()), "{told}");
+}
+
+/// A transaction that takes the lock only when it first writes fails if somebody wrote after it read.
+async fn a_write_holds_the_lock_from_its_beginning(bench: Bench) {
+    let mut shell = bench.shell().await;
+    shell.run("PRAGMA busy_timeout = 0").await.expect("the pragma is known");
+    let refused = bench
+        .store
+        .write("idle", async |_tx| Ok::<_, Error>(shell.run("UPDATE store_meta SET value = value").await))
+        .await
+        .expect("the transaction commits");
+    assert!(refused.is_err_and(|error| error.contains("locked")));
 }

@@ -47,18 +47,19 @@ async fn a_saved_edit_comes_back_as_it_was_saved(bench: Bench) {
     assert_eq!(saved.revision, made.revision.next());
     assert_eq!(saved.updated_at, bench.clock.now());
     assert_eq!(bench.customer(made.id).await, saved);
-    let as_wanted = customer_guard::domain::customer::Customer {
-        revision: saved.revision,
-        updated_at: saved.updated_at,
-        ..wanted
-    };
+    let as_wanted =
+        customer_guard::domain::customer::Customer { revision: saved.revision, updated_at: saved.updated_at, ..wanted };
     assert_eq!(saved, as_wanted);
 }
 
 async fn a_saved_edit_of_a_microsoft_customer_keeps_what_partner_center_owns(bench: Bench) {
     let made = bench.microsoft_customer(1, "Ada").await;
     let mut edit = vec![note("ours"), Wish::Status(CustomerStatus::Blocked)];
-    edit.push(Wish::Contact(ContactRole::Primary, ContactField::Email, made.primary_contact.get(ContactField::Email).to_owned()));
+    edit.push(Wish::Contact(
+        ContactRole::Primary,
+        ContactField::Email,
+        made.primary_contact.get(ContactField::Email).to_owned(),
+    ));
     bench.edit(made.id, edit).await.expect("the edit is saved");
     let now = bench.customer(made.id).await;
     assert_eq!((now.primary_contact, now.billing, now.microsoft), (made.primary_contact, made.billing, made.microsoft));
@@ -89,7 +90,8 @@ async fn an_edit_reviewed_against_an_older_revision_is_stale(bench: Bench) {
     let made = bench.platform_customer("Linden").await;
     bench.edit(made.id, vec![note("first")]).await.expect("the edit is saved");
     let late = allowed(&made, &CustomerEdit { wishes: vec![note("second")] });
-    let saved = bench.store.write("late", async |tx| tx.save_edit(late, "caller").await).await.expect("the store answers");
+    let saved =
+        bench.store.write("late", async |tx| tx.save_edit(late, "caller").await).await.expect("the store answers");
     assert!(matches!(saved, Saved::Stale), "{saved:?}");
     let now = bench.customer(made.id).await;
     assert_eq!((now.note.as_str(), now.revision.0), ("first", 2));
@@ -127,7 +129,10 @@ async fn the_change_log_has_one_row_for_every_revision_and_never_a_gap(bench: Be
     let gaps = "SELECT count(*) FROM customer c WHERE (SELECT count(*) FROM change_log l
         WHERE l.account = c.account AND l.customer_id = c.id AND l.revision BETWEEN 1 AND c.revision) <> c.revision";
     assert_eq!(shell.number(gaps).await, 0);
-    assert_eq!(shell.number("SELECT count(*) FROM change_log").await, shell.number("SELECT sum(revision) FROM customer").await);
+    assert_eq!(
+        shell.number("SELECT count(*) FROM change_log").await,
+        shell.number("SELECT sum(revision) FROM customer").await
+    );
     let backwards = "SELECT count(*) FROM change_log a JOIN change_log b USING (account, customer_id)
         WHERE a.revision < b.revision AND a.sequence > b.sequence";
     assert_eq!(shell.number(backwards).await, 0);

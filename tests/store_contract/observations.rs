@@ -78,7 +78,11 @@ async fn an_older_observation_never_overwrites_a_newer_one(bench: Bench) {
     for (order, newest) in [(mark(2, 5), "Bob"), (mark(2, 9), "Bob")] {
         bench.observe(1, order, Observed::Present(profile(newest))).await.expect("it is saved");
         for older in [order, mark(2, 4), mark(1, 99), mark(1, 10), mark(0, 1000)] {
-            for what in [Observed::Present(profile("Old")), Observed::Unusable("x".to_owned()), Observed::Gone(GoneAnswer::NotFound)] {
+            for what in [
+                Observed::Present(profile("Old")),
+                Observed::Unusable("x".to_owned()),
+                Observed::Gone(GoneAnswer::NotFound),
+            ] {
                 let saved = bench.observe(1, older, what).await.expect("it is answered");
                 assert_eq!(saved, SavedPlan::Outdated, "{older:?} after {order:?}");
             }
@@ -152,11 +156,17 @@ async fn an_ended_customer_revives_with_the_same_id_and_mirrors_again(bench: Ben
     end_it(&bench, 11).await.expect("the relationship ends");
     let ended = bench.of_tenant(1).await;
     assert_eq!((ended.relationship(), &ended.primary_contact), (Some(Relationship::Ended), &made.primary_contact));
-    bench.edit(made.id, vec![email(ContactRole::Billing, "own@example.com"), note("ours")]).await.expect("it is ours now");
+    bench
+        .edit(made.id, vec![email(ContactRole::Billing, "own@example.com"), note("ours")])
+        .await
+        .expect("it is ours now");
     let saved = bench.observe(1, mark(1, 12), Observed::Present(profile("Back"))).await;
     assert_eq!(saved.expect("it is saved"), SavedPlan::Changed);
     let back = bench.of_tenant(1).await;
-    assert_eq!((back.id, back.relationship(), back.billing.clone()), (made.id, Some(Relationship::Active), Billing::MirrorsPrimary));
+    assert_eq!(
+        (back.id, back.relationship(), back.billing.clone()),
+        (made.id, Some(Relationship::Active), Billing::MirrorsPrimary)
+    );
     assert_eq!(back.contact(ContactRole::Billing, ContactField::Email), "Back@example.com");
     assert_eq!(back.note, "ours");
     let kinds = bench.shell().await.texts("SELECT kind FROM change_log ORDER BY sequence", 0).await;
@@ -186,7 +196,11 @@ async fn what_the_guard_lets_slip_the_database_stops(bench: Bench) {
     let made = bench.microsoft_customer(1, "Ada").await;
     let mut taken_for_ours = made.clone();
     taken_for_ours.microsoft = None;
-    for wish in [email(ContactRole::Primary, "x@example.com"), email(ContactRole::Billing, "x@example.com"), Wish::CompanyName("x".to_owned())] {
+    for wish in [
+        email(ContactRole::Primary, "x@example.com"),
+        email(ContactRole::Billing, "x@example.com"),
+        Wish::CompanyName("x".to_owned()),
+    ] {
         let edit = allowed(&taken_for_ours, &CustomerEdit { wishes: vec![wish] });
         let saved = bench.store.write("hole", async |tx| tx.save_edit(edit, "caller").await).await;
         assert!(matches!(&saved, Err(Error::Backstop(rule)) if rule.contains("guard R3")), "{saved:?}");

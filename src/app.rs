@@ -1,0 +1,218 @@
+//! Puts the parts together: opens the store, binds the listener, spawns a worker for every account, and stops it all.
+//!
+//! [`App::build`] does everything that can fail before it returns, so that a busy port or a broken database is an
+//! error message, and a test learns its address. [`App::run`] ends when it is told to, or when a part ends that
+//! should not: half a service is worse than none.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::domain::account::PartnerAccount;
+use crate::domain::ids::PartnerAccountId;
+use crate::domain::policy::SyncPolicy;
+use crate::grpc::{self, PageTokens, PortalLink, Serving};
+use crate::operations::accounts::{Accounts, ServedAccount};
+use crate::partner_center::PartnerCenter;
+use crate::partner_center::error::SetupError;
+use crate::partner_center::settings::Settings as UpstreamSettings;
+use crate::store::{self, Migrated, Store, TenantChanged};
+use crate::sync::Worker;
+
+/// How often readiness is checked.
+const READINESS_INTERVAL: Duration = Duration::from_secs(5);
+/// How long workers may take to finish the customers they hold.
+const WORKER_GRACE: Duration = Duration::from_secs(4);
+
+/// Everything the service needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where gRPC is served; loopback only until callers can prove who they are.
+    pub listen: SocketAddr,
+    /// The database file.
+    pub database: PathBuf,
+    /// Where customers can be changed in Partner Center.
+    pub portal: PortalLink,
+    /// The partner accounts.
+    pub accounts: Vec<AccountSettings>,
+}
+
+/// Everything about one account.
+#[derive(Clone, Debug)]
+pub struct AccountSettings {
+    /// The account.
+    pub account: PartnerAccount,
+    /// How it is kept level.
+    pub policy: SyncPolicy,
+    /// How it is reached.
+    pub partner_center: UpstreamSettings,
+}
+
+/// A service that is ready to run.
+pub struct App {
+    address: SocketAddr,
+    listener: TcpListener,
+    store: Store,
+    serving: Arc<Serving>,
+    workers: Vec<Worker>,
+    migrated: Migrated,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Anybody on the network could read and write customers.
+    #[error("{0} is not a loopback address: callers cannot prove who they are yet, so the service listens on loopback only")]
+    NotLoopback(SocketAddr),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] store::StartError),
+    /// A write to the database.
+    #[error(transparent)]
+    Write(#[from] store::Error),
+    /// An account that is another one in the database.
+    #[error(transparent)]
+    Account(#[from] TenantChanged),
+    /// An account's connection.
+    #[error("partner account {account} cannot be connected")]
+    Connection {
+        /// The account.
+        account: PartnerAccountId,
+        /// Why.
+        #[source]
+        source: SetupError,
+    },
+    /// The listener.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system has no randomness to give.
+    #[error("the system has no randomness to give")]
+    Randomness,
+}
+
+/// Why the service ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Serving failed.
+    #[error(transparent)]
+    Serve(#[from] grpc::ServeError),
+    /// A part ended that should not have.
+    #[error("a part of the service ended by itself; the log tells which")]
+    PartEnded,
+}
+
+impl App {
+    /// Opens everything.
+    pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        if !settings.listen.ip().is_loopback() {
+            return Err(StartError::NotLoopback(settings.listen));
+        }
+        let (store, migrated) = Store::open_sqlite(&settings.database, clock.clone()).await?;
+        let page_token_key = store.page_token_key(PageTokens::fresh_key().ok_or(StartError::Randomness)?).await?;
+        for account in &settings.accounts {
+            store.write("save_partner_account", async |tx| tx.save_partner_account(&account.account).await).await?;
+        }
+        let served = settings.accounts.iter().map(|account| ServedAccount {
+            account: account.account.clone(),
+            policy: account.policy.clone(),
+        });
+        let accounts = Accounts::new(served);
+        let workers = workers(&settings.accounts, &store, &clock)?;
+        let listen_error = |source| StartError::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        let page_tokens = PageTokens::new(&page_token_key);
+        let serving = Serving { store: store.clone(), accounts, clock, page_tokens, portal: settings.portal };
+        Ok(Self { address, listener, store, serving: Arc::new(serving), workers, migrated })
+    }
+
+    /// Where gRPC is served.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The store, for whoever shows progress.
+    pub const fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The accounts, for whoever shows progress.
+    pub fn accounts(&self) -> &Accounts {
+        &self.serving.accounts
+    }
+
+    /// What opening the database did to its schema.
+    pub const fn migrated(&self) -> Migrated {
+        self.migrated
+    }
+
+    /// Serves and synchronizes until `stop`.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
+        let tasks = TaskTracker::new();
+        // A part that ends by itself stops the others.
+        let ended = stop.child_token();
+        for worker in self.workers {
+            let (stop, guard) = (ended.clone(), ended.clone().drop_guard());
+            tasks.spawn(async move {
+                let _stops_the_others = guard;
+                worker.run(stop).await;
+            });
+        }
+        let store = self.store.clone();
+        let readiness = ended.clone();
+        let when_ready = async |health: grpc::Health| {
+            health.set(true).await;
+            tasks.spawn(watch_readiness(store, health, readiness));
+        };
+        let served = grpc::serve(self.serving, self.listener, ended.clone(), when_ready).await;
+        let asked = stop.is_cancelled();
+        ended.cancel();
+        tasks.close();
+        if tokio::time::timeout(WORKER_GRACE, tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks did not stop in time; nothing acknowledged is lost");
+        }
+        self.store.close().await;
+        served?;
+        if asked { Ok(()) } else { Err(RunError::PartEnded) }
+    }
+}
+
+fn workers(accounts: &[AccountSettings], store: &Store, clock: &Clock) -> Result<Vec<Worker>, StartError> {
+    let worker = |account: &AccountSettings| {
+        let id = account.account.id.clone();
+        let upstream = PartnerCenter::new(account.partner_center.clone(), clock.clone())
+            .map_err(|source| StartError::Connection { account: id.clone(), source })?;
+        let concurrency = account.partner_center.concurrency;
+        Ok(Worker::new(id, account.policy.clone(), concurrency, upstream, store.clone(), clock.clone()))
+    };
+    accounts.iter().map(worker).collect()
+}
+
+/// Readiness follows the store.
+async fn watch_readiness(store: Store, health: grpc::Health, stop: CancellationToken) {
+    let mut ready = true;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(READINESS_INTERVAL) => {}
+        }
+        let answers = store.ping().await.is_ok();
+        if answers != ready {
+            tracing::warn!(ready = answers, "readiness changed with the store");
+            health.set(answers).await;
+            ready = answers;
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Reads the customer list of the runs under way, page by page. The list says who is new, gone or renamed; it never
+//! says anything about a contact, and it changes no customer.
+
+use std::collections::HashSet;
+
+use crate::domain::ids::RunId;
+use crate::partner_center::customers::CustomerPage;
+use crate::partner_center::error::Fate;
+use crate::partner_center::links::PageLink;
+use crate::store::{RunKind, RunState, SyncRun};
+use crate::sync::{Interruption, Worker};
+
+/// How often a listing that breaks off begins anew before its run is given up.
+const RESTARTS_MAX: u32 = 3;
+
+/// The links a listing has followed, so that one that leads in a circle is noticed.
+#[derive(Debug, Default)]
+pub(super) struct SeenLinks {
+    run: Option<RunId>,
+    links: HashSet<String>,
+}
+
+impl SeenLinks {
+    /// Remembers a link; false when the run has followed it before.
+    fn is_new(&mut self, run: RunId, link: &str) -> bool {
+        if self.run != Some(run) {
+            *self = Self { run: Some(run), links: HashSet::new() };
+        }
+        self.links.insert(link.to_owned())
+    }
+
+    fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Worker {
+    /// Reads the next page of every run that is listing; returns whether there is more to read.
+    pub(super) async fn list_next_pages(&mut self) -> Result<bool, Interruption> {
+        let mut more = false;
+        for kind in [RunKind::Full, RunKind::ListDiff] {
+            let Some(run) = self.store.run_under_way(&self.account, kind).await? else { continue };
+            if run.state == RunState::Listing {
+                more = true;
+                self.list_next_page(&run).await?;
+            }
+        }
+        Ok(more)
+    }
+
+    async fn list_next_page(&mut self, run: &SyncRun) -> Result<(), Interruption> {
+        // A link that cannot be read any more is as good as none.
+        let link: Option<PageLink> = run.next_link.as_deref().and_then(|link| link.parse().ok());
+        match self.upstream.list_customers(link.as_ref()).await {
+            Ok(page) => {
+                self.note_answer().await?;
+                self.take_page(run, page).await
+            }
+            Err(error) if error.fate() == Fate::ListingRestart => self.begin_anew(run, &error.to_string()).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn take_page(&mut self, run: &SyncRun, page: CustomerPage) -> Result<(), Interruption> {
+        if page.skipped > 0 {
+            tracing::warn!(account = %self.account, run = %run.id, skipped = page.skipped, "list items without a readable id");
+        }
+        let next = page.next.map(|next| next.to_string());
+        if next.as_deref().is_some_and(|next| !self.seen_links.is_new(run.id, next)) {
+            return self.begin_anew(run, "the customer list leads in a circle").await;
+        }
+        self.store.write("save_page", async |tx| tx.save_page(run, &page.customers, next.as_deref()).await).await?;
+        if next.is_none() {
+            self.seen_links.forget();
+            let missing = self.store.missing_in_listing(run).await?;
+            self.store.write("finish_listing", async |tx| tx.finish_listing(run, &missing).await).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin_anew(&mut self, run: &SyncRun, problem: &str) -> Result<(), Interruption> {
+        tracing::warn!(account = %self.account, run = %run.id, problem, "the listing begins anew");
+        self.seen_links.forget();
+        if run.listing_restarts >= RESTARTS_MAX {
+            return self.end_run(run, Some(problem)).await;
+        }
+        self.store.write("restart_listing", async |tx| tx.restart_listing(run).await).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,53 @@
+//! Ends relationships on complete evidence, when few enough end at once; holds them otherwise (R9).
+
+use crate::domain::ids::RunId;
+use crate::domain::observation::Observed;
+use crate::domain::removal;
+use crate::store::{self, RemovalCandidate};
+use crate::sync::{Interruption, Worker};
+
+impl Worker {
+    /// Decides about the customers that seem gone, after a run has looked at all of them.
+    pub(super) async fn decide_removals(&mut self, run: RunId) -> Result<(), Interruption> {
+        let found = self.store.removal_candidates(&self.account).await?;
+        let candidates: Vec<_> = found.into_iter().filter(|candidate| candidate.evidence.is_complete()).collect();
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        let active = self.store.active_customers(&self.account).await?;
+        let few = u64::try_from(candidates.len()).unwrap_or(u64::MAX) <= removal::limit(active);
+        // Credentials that have lost their rights make everybody look gone; another customer tells them apart.
+        let end = few && self.another_customer_is_there().await?;
+        self.save_departures(&candidates, end, run).await?;
+        tracing::warn!(account = %self.account, run = %run, customers = candidates.len(), ended = end, "customers are gone in partner center");
+        Ok(())
+    }
+
+    async fn another_customer_is_there(&mut self) -> Result<bool, Interruption> {
+        let Some(tenant) = self.store.present_customer(&self.account).await? else { return Ok(false) };
+        let mark = self.next_mark().await?;
+        let observation = self.upstream.observe(tenant, mark).await?;
+        Ok(matches!(observation.observed, Observed::Present(_)))
+    }
+
+    async fn save_departures(&self, candidates: &[RemovalCandidate], end: bool, run: RunId) -> Result<(), Interruption> {
+        let account = &self.account;
+        self.store
+            .write("save_departures", async |tx| {
+                for candidate in candidates {
+                    let Some(customer) = tx.customer_of_tenant_for_update(account, candidate.tenant_id).await? else { continue };
+                    let departure = if end {
+                        removal::end(&customer, candidate.evidence, candidate.mark)
+                    } else {
+                        removal::hold(&customer, candidate.evidence)
+                    };
+                    if let Some(departure) = departure {
+                        tx.save_departure(&departure, Some(run)).await?;
+                    }
+                }
+                Ok::<_, store::Error>(())
+            })
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Opening a store: one process at a time, never a newer schema, and everything is still there.
+
+use customer_guard::store::{Error, MigrationError, OpenError, PageTokenKey, Priority, StartError, Store};
+
+use crate::bench::{Bench, note};
+
+contract! {
+    reopening_keeps_everything,
+    a_second_handle_on_the_same_file_is_refused_until_the_first_is_gone,
+    a_newer_schema_is_refused,
+    a_changed_migration_is_refused,
+    the_page_token_key_is_made_once,
+    a_full_disk_is_told_and_heals,
+    a_file_that_is_no_database_is_refused,
+}
+
+async fn reopen(bench: &Bench) -> Result<Store, StartError> {
+    Store::open_sqlite(&bench.path, bench.clock.clone()).await.map(|(store, _)| store)
+}
+
+async fn reopening_keeps_everything(mut bench: Bench) {
+    let platform = bench.platform_customer("Linden").await;
+    let microsoft = bench.microsoft_customer(1, "Ada").await;
+    bench.mark(&[7], Priority::Signal, None).await;
+    let backlog = bench.store.backlog(&bench.account).await.expect("the store answers");
+    bench.store.close().await;
+    let path = bench.path.clone();
+    let clock = bench.clock.clone();
+    let old = std::mem::replace(
+        &mut bench.store,
+        Store::open_sqlite(&path.with_extension("spare"), clock.clone()).await.expect("it opens").0,
+    );
+    drop(old);
+    let (store, migrated) = Store::open_sqlite(&path, clock).await.expect("it opens again");
+    assert_eq!(migrated.from, migrated.to);
+    bench.store = store;
+    assert_eq!(bench.customer(platform.id).await, platform);
+    assert_eq!(bench.customer(microsoft.id).await, microsoft);
+    assert_eq!(bench.store.backlog(&bench.account).await.expect("the store answers"), backlog);
+    bench.edit(platform.id, vec![note("after")]).await.expect("it can be written");
+}
+
+async fn a_second_handle_on_the_same_file_is_refused_until_the_first_is_gone(bench: Bench) {
+    let second = reopen(&bench).await;
+    assert!(matches!(second, Err(StartError::Open(OpenError::InUse { .. }))));
+    let clone = bench.store.clone();
+    bench.store.close().await;
+    assert!(matches!(reopen(&bench).await, Err(StartError::Open(OpenError::InUse { .. }))), "a clone still lives");
+    let Bench { store, path, clock, _folder, .. } = bench;
+    drop((store, clone));
+    let (store, _) = Store::open_sqlite(&path, clock).await.expect("the first is gone");
+    store.ping().await.expect("it answers");
+}
+
+async fn closed_and_changed(bench: Bench, change: &str) -> StartError {
+    bench.store.close().await;
+    assert_eq!(bench.shell().await.run(change).await, Ok(1));
+    let Bench { store, path, clock, _folder, .. } = bench;
+    drop(store);
+    let refused = Store::open_sqlite(&path, clock.clone()).await.expect_err("it is refused");
+    // A refusal does not keep the lock.
+    let again = Store::open_sqlite(&path, clock).await.expect_err("it is refused again");
+    assert_eq!(again.to_string(), refused.to_string());
+    refused
+}
+
+async fn a_newer_schema_is_refused(bench: Bench) {
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'from the future', 1, x'00', 1)";
+    let refused = closed_and_changed(bench, newer).await;
+    assert!(matches!(refused, StartError::Migration(MigrationError::Newer { found: 9999, .. })), "{refused:?}");
+}
+
+async fn a_changed_migration_is_refused(bench: Bench) {
+    let refused = closed_and_changed(bench, "UPDATE _sqlx_migrations SET checksum = x'00' WHERE version = 1").await;
+    assert!(matches!(refused, StartError::Migration(MigrationError::Failed(_))), "{refused:?}");
+}
+
+async fn the_page_token_key_is_made_once(bench: Bench) {
+    let first = bench.store.page_token_key(PageTokenKey([1; 32])).await.expect("a key is kept");
+    let second = bench.store.page_token_key(PageTokenKey([2; 32])).await.expect("the key is read");
+    assert_eq!((first, second), (PageTokenKey([1; 32]), PageTokenKey([1; 32])));
+}
+
+/// The size limit of the disk is out of a test's reach: `max_page_count` belongs to the store's own connection. A
+/// trigger that a shell leaves behind can at least say that the disk is full in the middle of a transaction.
+async fn a_full_disk_is_told_and_heals(bench: Bench) {
+    let made = bench.platform_customer("Linden").await;
+    // RAISE(ROLLBACK) ends the transaction behind sqlx's back, as SQLITE_FULL does.
+    let full = "CREATE TRIGGER full_disk AFTER INSERT ON change_log WHEN (SELECT note FROM customer WHERE id = new.customer_id) = 'full'
+        BEGIN SELECT RAISE(ROLLBACK, 'the disk is full'); END";
+    assert!(bench.shell().await.run(full).await.is_ok());
+    for _ in 0..3 {
+        bench.mark(&[1], Priority::Sweep, None).await;
+        bench.edit(made.id, vec![note("full")]).await.expect_err("it cannot be written");
+        assert_eq!(bench.customer(made.id).await, made);
+        let failed = bench
+            .store
+            .write("after", async |tx| {
+                crate::bench::write_something(tx, &bench.account).await?;
+                Err::<(), _>(Error::Busy)
+            })
+            .await;
+        assert!(matches!(failed, Err(Error::Busy)), "the writer is healthy again");
+    }
+    assert!(bench.shell().await.run("DROP TRIGGER full_disk").await.is_ok());
+    bench.edit(made.id, vec![note("full")]).await.expect("it can be written again");
+}
+
+async fn a_file_that_is_no_database_is_refused(bench: Bench) {
+    let other = bench.path.with_extension("txt");
+    std::fs::write(&other, "this is no database, whatever its name says. ".repeat(100)).expect("the file is written");
+    assert!(Store::open_sqlite(&other, bench.clock.clone()).await.is_err());
+}

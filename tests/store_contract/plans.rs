@@ -1,0 +1,73 @@
+//! How the hot questions are answered: by an index, never by reading a whole table.
+
+use crate::bench::Bench;
+
+contract! {
+    hot_questions_use_an_index_and_never_scan_customers,
+}
+
+/// The questions as the store asks them, without the columns that do not matter to the plan.
+const HOT: [(&str, &str); 12] = [
+    (
+        "customer by id",
+        "SELECT c.note, u.verified_at FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE c.account = $1 AND c.id = $2",
+    ),
+    (
+        "customer by tenant",
+        "SELECT c.note, u.verified_at FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE c.account = $1 AND c.microsoft_tenant_id = $2",
+    ),
+    (
+        "page of an account",
+        "SELECT c.note, u.verified_at FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE c.account = $1 AND c.id > $2 ORDER BY c.id LIMIT $3",
+    ),
+    (
+        "page anywhere",
+        "SELECT c.note, u.verified_at FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE (c.account, c.id) > ($1, $2) AND ($4 IS NULL OR c.account IN (SELECT value FROM json_each($4))) ORDER BY c.account, c.id LIMIT $3",
+    ),
+    ("edit", "UPDATE customer SET note = $3 WHERE account = $1 AND id = $2 AND revision = $4 - 1"),
+    (
+        "dirty customers",
+        "SELECT tenant_id, marked, attempts, wanted_by_run FROM upstream_customer WHERE account = $1 AND settled < marked AND not_before <= $2 ORDER BY priority DESC, not_before, tenant_id LIMIT $3",
+    ),
+    (
+        "run is drained",
+        "SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_wanted WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND attempts < $3 LIMIT 1",
+    ),
+    (
+        "run backlog",
+        "SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_wanted WHERE account = $1 AND wanted_by_run = $2 AND settled < marked",
+    ),
+    (
+        "next dirty",
+        "SELECT min(not_before) FROM upstream_customer INDEXED BY upstream_customer_dirty WHERE account = $1 AND settled < marked",
+    ),
+    ("settle", "UPDATE upstream_customer SET settled = max(settled, $3) WHERE account = $1 AND tenant_id = $2"),
+    (
+        "removal candidates",
+        "SELECT u.tenant_id FROM upstream_customer u INDEXED BY upstream_customer_missing JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id WHERE u.account = $1 AND u.missing_runs > 0 AND u.gone_answer IS NOT NULL AND c.relationship = 'ACTIVE' ORDER BY u.tenant_id",
+    ),
+    ("run counts", "SELECT sum(kind = 'CREATED') FROM change_log WHERE run_id = $1"),
+];
+
+async fn hot_questions_use_an_index_and_never_scan_customers(bench: Bench) {
+    let mut shell = bench.shell().await;
+    let wanted = [
+        ("dirty customers", "upstream_customer_dirty"),
+        ("run is drained", "upstream_customer_wanted"),
+        ("run backlog", "upstream_customer_wanted"),
+        ("next dirty", "upstream_customer_dirty"),
+        ("removal candidates", "upstream_customer_missing"),
+        ("customer by tenant", "customer_tenant_is_used_once"),
+        ("run counts", "change_log_of_run"),
+    ];
+    for (name, question) in HOT {
+        let plan = shell.texts(&format!("EXPLAIN QUERY PLAN {question}"), 3).await;
+        let scans =
+            |step: &&String| step.starts_with("SCAN") && !step.contains("json_each") && !step.contains("CONSTANT");
+        assert_eq!(plan.iter().find(scans), None, "{name}: {plan:?}");
+        assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{name} sorts: {plan:?}");
+        if let Some((_, index)) = wanted.iter().find(|(wanted, _)| *wanted == name) {
+            assert!(plan.iter().any(|step| step.contains(index)), "{name}: {plan:?}");
+        }
+    }
+}
