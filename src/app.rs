@@ -68,7 +68,9 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// Anybody on the network could read and write customers.
-    #[error("{0} is not a loopback address: callers cannot prove who they are yet, so the service listens on loopback only")]
+    #[error(
+        "{0} is not a loopback address: callers cannot prove who they are yet, so the service listens on loopback only"
+    )]
     NotLoopback(SocketAddr),
     /// The database.
     #[error(transparent)]
@@ -124,10 +126,10 @@ impl App {
         for account in &settings.accounts {
             store.write("save_partner_account", async |tx| tx.save_partner_account(&account.account).await).await?;
         }
-        let served = settings.accounts.iter().map(|account| ServedAccount {
-            account: account.account.clone(),
-            policy: account.policy.clone(),
-        });
+        let served = settings
+            .accounts
+            .iter()
+            .map(|account| ServedAccount { account: account.account.clone(), policy: account.policy.clone() });
         let accounts = Accounts::new(served);
         let workers = workers(&settings.accounts, &store, &clock)?;
         let listen_error = |source| StartError::Listen { address: settings.listen, source };

@@ -20,7 +20,21 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("app", &["clock", "domain", "store", "operations", "partner_center", "sync", "grpc"]),
     // Plays Microsoft: it knows nothing of the service, and only the demo and the tests know it.
     ("simulator", &[]),
-    ("cli", &["app", "clock", "config", "domain", "grpc", "operations", "partner_center", "simulator", "store", "telemetry"]),
+    (
+        "cli",
+        &[
+            "app",
+            "clock",
+            "config",
+            "domain",
+            "grpc",
+            "operations",
+            "partner_center",
+            "simulator",
+            "store",
+            "telemetry",
+        ],
+    ),
 ];
 
 /// Crates that only these modules may name.
@@ -132,7 +146,10 @@ fn the_domain_is_pure() {
     for source in sources().iter().filter(|source| source.module == "domain") {
         for (number, line) in source.code() {
             wrong.extend(
-                impure.iter().filter(|word| line.contains(**word)).map(|word| format!("{}:{number} {word}", source.path.display())),
+                impure
+                    .iter()
+                    .filter(|word| line.contains(**word))
+                    .map(|word| format!("{}:{number} {word}", source.path.display())),
             );
         }
     }
@@ -216,7 +233,8 @@ fn state_that_every_part_shares_does_not_exist() {
     for source in sources() {
         for (number, line) in source.code() {
             let shared = ["static ", "OnceLock", "LazyLock", "thread_local!"];
-            let found = shared.iter().any(|word| line.trim_start().starts_with(word) || line.contains(&format!("pub {word}")));
+            let found =
+                shared.iter().any(|word| line.trim_start().starts_with(word) || line.contains(&format!("pub {word}")));
             if found && !line.contains("'static") {
                 wrong.push(format!("{}:{number} {}", source.path.display(), line.trim()));
             }

@@ -4,18 +4,18 @@
 //! [`ownership`] says who owns a field, [`review`] refuses a caller what Partner Center owns,
 //! [`reconcile`] writes only what Partner Center owns.
 
-pub mod access;
+pub mod ids;
 pub mod account;
 pub mod contact;
-pub mod create;
 pub mod customer;
-pub mod edit;
 pub mod field;
-pub mod ids;
-pub mod observation;
+pub mod text;
 pub mod ownership;
-pub mod policy;
+pub mod edit;
+pub mod review;
+pub mod create;
+pub mod observation;
 pub mod reconcile;
 pub mod removal;
-pub mod review;
-pub mod text;
+pub mod policy;
+pub mod access;

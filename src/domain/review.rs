@@ -10,6 +10,7 @@ use crate::domain::customer::{Billing, Customer, Relationship};
 use crate::domain::edit::{CustomerEdit, Wish, WishedRelationship};
 use crate::domain::field::Field;
 use crate::domain::ownership::{Owner, Standing, owner};
+use crate::domain::reconcile::differences;
 use crate::domain::text::{self, FieldProblem};
 
 /// What a caller that names another `source` is told (R6).
@@ -19,8 +20,8 @@ const SOURCE_IS_NOT_CHOSEN: &str = "cannot be chosen or changed by a caller: it 
 #[must_use = "an allowed edit does nothing until it is saved"]
 #[derive(Debug)]
 pub struct AllowedEdit {
-    before: Customer,
-    after: Customer,
+    before: Box<Customer>,
+    after: Box<Customer>,
     changed: Vec<Field>,
 }
 
@@ -121,7 +122,9 @@ pub fn review(customer: &Customer, edit: &CustomerEdit) -> Review {
     if !judged.problems.is_empty() {
         return Review::Invalid(judged.problems);
     }
-    Review::Allowed(AllowedEdit { before: customer.clone(), after: judged.after, changed: judged.changed })
+    // Not what was named: billing that mirrors changes with the primary contact.
+    let changed = differences(customer, &judged.after);
+    Review::Allowed(AllowedEdit { before: Box::new(customer.clone()), after: Box::new(judged.after), changed })
 }
 
 struct Judged {
@@ -157,9 +160,10 @@ impl Judged {
     }
 
     fn change(&mut self, field: Field, problem: Option<FieldProblem>) {
-        self.problems.extend(problem);
-        if !self.changed.contains(&field) {
-            self.changed.push(field);
+        match problem {
+            Some(problem) => self.problems.push(problem),
+            None if self.changed.contains(&field) => {}
+            None => self.changed.push(field),
         }
     }
 
@@ -243,7 +247,9 @@ impl Judged {
             self.after.billing = Billing::MirrorsPrimary;
         }
         if self.changed.contains(&Field::Labels) {
-            self.problems.extend(check_labels(&self.after.labels));
+            let problems = check_labels(&self.after.labels);
+            self.changed.retain(|field| *field != Field::Labels || problems.is_empty());
+            self.problems.extend(problems);
         }
     }
 }
@@ -258,8 +264,10 @@ fn would_change(before: &Customer, wish: &Wish) -> bool {
         Wish::BillingMirrorsPrimary => before.billing != Billing::MirrorsPrimary,
         Wish::Source(wanted) => *wanted != before.source(),
         Wish::CompanyName(wanted) => text::tidy(wanted) != text::tidy(&before.company_name),
-        Wish::Domain(wanted) => text::tidy(wanted).to_lowercase() != before.domain.to_lowercase(),
-        Wish::TenantName(wanted) => text::tidy(wanted) != link.map_or("", |link| link.tenant_name.as_str()),
+        Wish::Domain(wanted) => text::tidy(wanted).to_lowercase() != text::tidy(&before.domain).to_lowercase(),
+        Wish::TenantName(wanted) => {
+            text::tidy(wanted) != link.map_or(String::new(), |link| text::tidy(&link.tenant_name))
+        }
         Wish::MicrosoftTenantId(wanted) => {
             text::tidy(wanted).to_lowercase() != link.map_or(String::new(), |link| link.tenant_id.to_string())
         }

@@ -276,7 +276,6 @@ fn a_mixed_edit_does_not_list_unchanged_fields() {
 }
 
 #[test]
-#[ignore = "review.rs: a value that cannot be stored is listed as acceptable"]
 fn a_value_that_cannot_be_stored_is_not_acceptable() {
     let customer = customer(Standing::MicrosoftActive);
     let long = "x".repeat(text::EXTERNAL_REFERENCE_MAX + 1);
@@ -437,7 +436,6 @@ fn a_whole_message_read_and_sent_back_changes_nothing() {
 }
 
 #[test]
-#[ignore = "review.rs: would_change tidies only the wish for tenant_name and domain"]
 fn names_that_partner_center_keeps_untidy_can_be_sent_back_as_they_were_read() {
     let mut customer = customer(Standing::MicrosoftActive);
     customer.company_name = " Cafe\u{301} ".to_owned();

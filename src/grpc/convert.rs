@@ -82,7 +82,8 @@ fn contact(contact: &Contact) -> proto::Contact {
 
 /// A member of a contact message; empty when absent.
 pub fn member(contact: &proto::Contact, field: ContactField) -> &str {
-    let address = |of: fn(&proto::Address) -> &String| contact.address.as_ref().map_or("", |address| of(address).as_str());
+    let address =
+        |of: fn(&proto::Address) -> &String| contact.address.as_ref().map_or("", |address| of(address).as_str());
     match field {
         ContactField::FirstName => &contact.first_name,
         ContactField::LastName => &contact.last_name,

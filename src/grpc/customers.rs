@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::domain::ids::PartnerAccountId;
 use crate::domain::customer::Customer;
+use crate::domain::ids::PartnerAccountId;
 use crate::domain::text::FieldProblem;
 use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
@@ -57,7 +57,10 @@ fn after(place: &str) -> Option<AfterCustomer> {
 
 #[tonic::async_trait]
 impl CustomerService for Customers {
-    async fn get_customer(&self, request: Request<proto::GetCustomerRequest>) -> Result<Response<proto::Customer>, Status> {
+    async fn get_customer(
+        &self,
+        request: Request<proto::GetCustomerRequest>,
+    ) -> Result<Response<proto::Customer>, Status> {
         let caller = caller::of(&request)?;
         let name = names::customer("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
         let found = get_customer(&self.0.store, &self.0.accounts, &caller, &name.account, name.id).await;

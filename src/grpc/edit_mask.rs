@@ -32,7 +32,10 @@ enum Absent {
 }
 
 /// The wishes of an update, or everything that is wrong with its shape.
-pub fn edit(customer: &proto::Customer, mask: Option<&prost_types::FieldMask>) -> Result<CustomerEdit, Vec<FieldProblem>> {
+pub fn edit(
+    customer: &proto::Customer,
+    mask: Option<&prost_types::FieldMask>,
+) -> Result<CustomerEdit, Vec<FieldProblem>> {
     let mut reading = Reading { customer, edit: CustomerEdit::default(), problems: Vec::new() };
     let paths = mask.map_or(&[][..], |mask| mask.paths.as_slice());
     match paths {
@@ -130,7 +133,9 @@ impl Reading<'_> {
         let contact = self.message(role).map(contact_of).unwrap_or_default();
         match (absent, role, contact.is_empty()) {
             (Absent::Clears, ContactRole::Billing, true) => self.edit.wish(Wish::BillingMirrorsPrimary),
-            (Absent::Clears, ContactRole::Billing | ContactRole::Primary, _) => self.edit.replace_contact(role, &contact),
+            (Absent::Clears, ContactRole::Billing | ContactRole::Primary, _) => {
+                self.edit.replace_contact(role, &contact)
+            }
             (Absent::IsNoWish, ContactRole::Billing | ContactRole::Primary, _) => {
                 for field in ContactField::ALL.into_iter().filter(|field| !contact.get(*field).is_empty()) {
                     self.edit.wish(Wish::Contact(role, field, contact.get(field).to_owned()));
@@ -211,7 +216,13 @@ mod tests {
     fn every_way_to_name_an_email_is_a_wish_about_the_email() {
         let customer = with_email("new@example.com");
         let wish = Wish::Contact(ContactRole::Primary, ContactField::Email, "new@example.com".to_owned());
-        let masks = [None, Some(mask(&[])), Some(mask(&["*"])), Some(mask(&["primary_contact"])), Some(mask(&["primary_contact.email"]))];
+        let masks = [
+            None,
+            Some(mask(&[])),
+            Some(mask(&["*"])),
+            Some(mask(&["primary_contact"])),
+            Some(mask(&["primary_contact.email"])),
+        ];
         for mask in masks {
             let edit = edit(&customer, mask.as_ref()).expect("a sound mask");
             assert!(edit.wishes.contains(&wish), "{mask:?}");
@@ -251,7 +262,8 @@ mod tests {
 
     #[test]
     fn one_label_can_be_set_or_removed_by_its_key() {
-        let customer = proto::Customer { labels: [("team".to_owned(), "blue".to_owned())].into(), ..Default::default() };
+        let customer =
+            proto::Customer { labels: [("team".to_owned(), "blue".to_owned())].into(), ..Default::default() };
         let edit = edit(&customer, Some(&mask(&["labels.team", "labels.old"]))).expect("a sound mask");
         let expected = [Wish::Label("team".to_owned(), Some("blue".to_owned())), Wish::Label("old".to_owned(), None)];
         assert_eq!(edit.wishes, expected);

@@ -76,7 +76,8 @@ impl PageTokens {
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN).ok_or(InvalidToken)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| InvalidToken)?;
         let mut sealed = sealed.to_vec();
-        let opened = self.key.open_in_place(nonce, Aad::from(context.bytes()), &mut sealed).map_err(|_| InvalidToken)?;
+        let opened =
+            self.key.open_in_place(nonce, Aad::from(context.bytes()), &mut sealed).map_err(|_| InvalidToken)?;
         String::from_utf8(opened.to_vec()).map_err(|_| InvalidToken)
     }
 }

@@ -112,7 +112,9 @@ fn shorten_preconditions(preconditions: &mut pb::PreconditionFailure, taken: usi
         description: format!("and {dropped} more fields; EditRefused lists them"),
     };
     let room_for_more = more(usize::MAX).encoded_len() + 4;
-    while preconditions.encoded_len() + if dropped > 0 { room_for_more } else { 0 } > room && preconditions.violations.len() > 1 {
+    while preconditions.encoded_len() + if dropped > 0 { room_for_more } else { 0 } > room
+        && preconditions.violations.len() > 1
+    {
         preconditions.violations.pop();
         dropped += 1;
     }

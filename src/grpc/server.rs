@@ -36,7 +36,8 @@ pub struct Health(HealthReporter);
 impl Health {
     /// The services can, or cannot, be used now.
     pub async fn set(&self, healthy: bool) {
-        let status = if healthy { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+        let status =
+            if healthy { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
         for service in ["", "customerguard.v1.CustomerService", "customerguard.v1.SyncService"] {
             self.0.set_service_status(service, status).await;
         }

@@ -56,7 +56,10 @@ impl SyncService for Sync {
         Ok(Response::new(convert::customer(&customer, &served.policy)))
     }
 
-    async fn get_sync_run(&self, request: Request<proto::GetSyncRunRequest>) -> Result<Response<proto::SyncRun>, Status> {
+    async fn get_sync_run(
+        &self,
+        request: Request<proto::GetSyncRunRequest>,
+    ) -> Result<Response<proto::SyncRun>, Status> {
         let caller = caller::of(&request)?;
         let (account, id) = names::sync_run("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
         let found = get_sync_run(&self.0.store, &self.0.accounts, &caller, &account, id).await;

@@ -15,14 +15,22 @@ pub struct Answered {
 }
 
 /// Applies answers in one transaction and settles the work they were fetched for.
-pub async fn apply_observations(store: &Store, account: &PartnerAccountId, answers: &[Answered]) -> Result<Vec<SavedPlan>, store::Error> {
+pub async fn apply_observations(
+    store: &Store,
+    account: &PartnerAccountId,
+    answers: &[Answered],
+) -> Result<Vec<SavedPlan>, store::Error> {
     store
         .write("apply_observations", async |tx| {
             let mut saved = Vec::with_capacity(answers.len());
             for Answered { work, observation } in answers {
-                let local = tx.customer_of_tenant_for_update(account, observation.tenant_id).await?;
-                let plan = reconcile::plan(account, local.as_ref(), observation, tx.now());
-                let outcome = tx.save_plan(&plan, observation, account, work.run).await?;
+                let outcome = if tx.has_newer_answer(account, observation).await? {
+                    SavedPlan::Outdated
+                } else {
+                    let local = tx.customer_of_tenant_for_update(account, observation.tenant_id).await?;
+                    let plan = reconcile::plan(account, local.as_ref(), observation, tx.now());
+                    tx.save_plan(&plan, observation, account, work.run).await?
+                };
                 tx.settle(account, *work).await?;
                 if outcome == SavedPlan::Outdated {
                     // A newer answer was applied meanwhile; whether it is the newest state, only another look tells.

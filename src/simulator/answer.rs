@@ -52,11 +52,7 @@ pub(super) enum Delivery {
 
 impl Answer {
     pub(super) fn new(status: StatusCode, content: Content) -> Self {
-        Self {
-            status,
-            retry_after: None,
-            content,
-        }
+        Self { status, retry_after: None, content }
     }
 
     pub(super) fn resource(resource: Value) -> Self {
@@ -65,8 +61,7 @@ impl Answer {
 
     /// Shape 1, the API's own fault. `code` is the number seen in the wild.
     pub(super) fn fault(status: StatusCode, code: u32, description: &str) -> Self {
-        let body =
-            json!({"code": code, "description": description, "data": [], "source": "PartnerFD"});
+        let body = json!({"code": code, "description": description, "data": [], "source": "PartnerFD"});
         Self::new(status, Content::Verbatim(body))
     }
 
@@ -89,19 +84,12 @@ impl Answer {
     /// 429 in the gateway's words (FACTS.md 7).
     pub(super) fn throttled(seconds: u64) -> Self {
         let message = format!("Rate limit is exceeded. Try again in {seconds} seconds.");
-        Self {
-            retry_after: Some(seconds.to_string()),
-            ..Self::gateway(StatusCode::TOO_MANY_REQUESTS, &message)
-        }
+        Self { retry_after: Some(seconds.to_string()), ..Self::gateway(StatusCode::TOO_MANY_REQUESTS, &message) }
     }
 
     /// The call is not open to application credentials (FACTS.md 1.5).
     pub(super) fn application_not_allowed() -> Self {
-        Self::fault(
-            StatusCode::FORBIDDEN,
-            900_329,
-            "This resource can't be accessed by application credentials.",
-        )
+        Self::fault(StatusCode::FORBIDDEN, 900_329, "This resource can't be accessed by application credentials.")
     }
 
     /// Turns the answer into an HTTP response.
@@ -111,9 +99,7 @@ impl Answer {
             Content::Empty => (None, String::new()),
             Content::Html(page) => (Some(HTML), page.to_owned()),
             Content::Verbatim(body) => (Some(JSON), dressed_error(body, knobs).to_string()),
-            Content::Resource(body) if knobs.pascal_case => {
-                (Some(JSON), shape::pascal_case(body).to_string())
-            }
+            Content::Resource(body) if knobs.pascal_case => (Some(JSON), shape::pascal_case(body).to_string()),
             Content::Resource(body) => (Some(JSON), shape::without_nulls(body).to_string()),
         };
         let mut bytes = Vec::with_capacity(text.len() + BYTE_ORDER_MARK.len());
@@ -136,10 +122,7 @@ impl Answer {
         if let Some(content_type) = content_type {
             headers.insert(header::CONTENT_TYPE, content_type);
         }
-        if let Some(value) = self
-            .retry_after
-            .and_then(|value| HeaderValue::from_str(&value).ok())
-        {
+        if let Some(value) = self.retry_after.and_then(|value| HeaderValue::from_str(&value).ok()) {
             headers.insert(header::RETRY_AFTER, value);
         }
         ids.write(&mut response);
@@ -160,9 +143,7 @@ impl RequestIds {
             ("request-context", "appId=cid-v1:simulator"),
         ] {
             let value = HeaderValue::from_str(value).expect("GUIDs and constants are ASCII");
-            response
-                .headers_mut()
-                .insert(HeaderName::from_static(name), value);
+            response.headers_mut().insert(HeaderName::from_static(name), value);
         }
     }
 }
@@ -192,8 +173,5 @@ fn cut_off(bytes: Bytes) -> Body {
 }
 
 fn interrupted() -> std::io::Error {
-    std::io::Error::new(
-        std::io::ErrorKind::ConnectionReset,
-        "cut off by the simulator's fault script",
-    )
+    std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut off by the simulator's fault script")
 }

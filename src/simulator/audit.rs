@@ -95,10 +95,7 @@ impl AuditEntry {
             customer_name: Some(customer.listed_name().to_owned()),
             resource_type: "customer".to_owned(),
             operation_type: operation_type.to_owned(),
-            customized_data: vec![(
-                "PrimaryDomainName".to_owned(),
-                Some(customer.domain.clone()),
-            )],
+            customized_data: vec![("PrimaryDomainName".to_owned(), Some(customer.domain.clone()))],
             ..Self::default()
         }
     }
@@ -117,11 +114,7 @@ impl AuditLog {
             Some(customer) => format!("{partner}_{customer}_{operation}_{ticks}"),
             None => format!("{partner}_{operation}_{ticks}"),
         };
-        let record = AuditRecord {
-            id: id.clone(),
-            ticks,
-            entry,
-        };
+        let record = AuditRecord { id: id.clone(), ticks, entry };
         self.records.insert(ticks, record);
         id
     }
@@ -148,11 +141,8 @@ impl AuditLog {
 impl AuditRecord {
     fn resource(&self, partner: Uuid) -> Value {
         let entry = &self.entry;
-        let customized_data: Vec<_> = entry
-            .customized_data
-            .iter()
-            .map(|(key, value)| json!({"key": key, "value": value}))
-            .collect();
+        let customized_data: Vec<_> =
+            entry.customized_data.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
         json!({
             "id": self.id,
             "partnerId": partner.to_string(),
@@ -181,9 +171,7 @@ pub(super) fn as_value(resource: Value) -> Option<String> {
 /// Answers `GET /auditactivity/v1/auditrecords/{id}`: 200 with `null` if there is none (FACTS.md 5.1).
 pub(super) fn one(center: &PartnerCenter, id: &str) -> Answer {
     let found = center.audit.records().find(|record| record.id == id);
-    Answer::resource(found.map_or(Value::Null, |record| {
-        record.resource(center.partner.tenant_id)
-    }))
+    Answer::resource(found.map_or(Value::Null, |record| record.resource(center.partner.tenant_id)))
 }
 
 /// Answers one page of `GET /v1/auditrecords`.
@@ -191,11 +179,7 @@ pub(super) fn one(center: &PartnerCenter, id: &str) -> Answer {
 /// # Errors
 ///
 /// Answers 400 in the framework's shape for a bad date, window, size or filter, and for a bad continuation token.
-pub(super) fn page(
-    center: &PartnerCenter,
-    query: &Query,
-    now: DateTime<Utc>,
-) -> Result<Answer, Answer> {
+pub(super) fn page(center: &PartnerCenter, query: &Query, now: DateTime<Utc>) -> Result<Answer, Answer> {
     let (page, window) = match query.continuation() {
         Some(token) => {
             let page = Continuation::decode(token, Listing::AuditRecords, center, now)?;
@@ -207,23 +191,14 @@ pub(super) fn page(
     let after: Option<i64> = page.after.as_deref().and_then(|ticks| ticks.parse().ok());
     let oldest = clock::ticks(now - TimeDelta::days(RETENTION_DAYS));
     let range = window.ticks_from.max(oldest)..window.ticks_to.max(oldest);
-    let matching = center
-        .audit
-        .records
-        .range(range)
-        .map(|(_, record)| record)
-        .filter(|record| window.holds(record));
+    let matching = center.audit.records.range(range).map(|(_, record)| record).filter(|record| window.holds(record));
     let (items, more) = match center.knobs.audit_order {
-        AuditOrder::OldestFirst => take_page(
-            matching.filter(|record| after.is_none_or(|after| record.ticks > after)),
-            page.size,
-        ),
-        AuditOrder::NewestFirst => take_page(
-            matching
-                .rev()
-                .filter(|record| after.is_none_or(|after| record.ticks < after)),
-            page.size,
-        ),
+        AuditOrder::OldestFirst => {
+            take_page(matching.filter(|record| after.is_none_or(|after| record.ticks > after)), page.size)
+        }
+        AuditOrder::NewestFirst => {
+            take_page(matching.rev().filter(|record| after.is_none_or(|after| record.ticks < after)), page.size)
+        }
     };
     let uri = window.uri(page.size);
     let mut links = json!({"self": link(&uri)});
@@ -248,10 +223,7 @@ pub(super) fn page(
     })))
 }
 
-fn take_page<'a>(
-    mut records: impl Iterator<Item = &'a AuditRecord>,
-    size: usize,
-) -> (Vec<&'a AuditRecord>, bool) {
+fn take_page<'a>(mut records: impl Iterator<Item = &'a AuditRecord>, size: usize) -> (Vec<&'a AuditRecord>, bool) {
     let items = records.by_ref().take(size).collect();
     (items, records.next().is_some())
 }
@@ -265,18 +237,9 @@ struct Window {
     filter: Option<FieldFilter>,
 }
 
-fn first_page(
-    center: &PartnerCenter,
-    query: &Query,
-    now: DateTime<Utc>,
-) -> Result<(Continuation, Window), Answer> {
+fn first_page(center: &PartnerCenter, query: &Query, now: DateTime<Utc>) -> Result<(Continuation, Window), Answer> {
     let today = now.date_naive();
-    let day = |name: &str| {
-        query
-            .get(name)
-            .map(|text| parse_day(text).ok_or_else(Answer::invalid_request))
-            .transpose()
-    };
+    let day = |name: &str| query.get(name).map(|text| parse_day(text).ok_or_else(Answer::invalid_request)).transpose();
     let window_length = TimeDelta::days(WINDOW_DAYS);
     let first_day = day("startdate")?.unwrap_or(today - window_length);
     let last_day = day("enddate")?.unwrap_or_else(|| today.min(first_day + window_length));
@@ -293,9 +256,7 @@ fn first_page(
         listing: Listing::AuditRecords,
         partner: center.partner.tenant_id,
         issued: now.timestamp(),
-        size: query
-            .size(LARGEST_PAGE)
-            .ok_or_else(Answer::invalid_request)?,
+        size: query.size(LARGEST_PAGE).ok_or_else(Answer::invalid_request)?,
         after: None,
         conditions,
     };
@@ -312,8 +273,7 @@ impl Window {
             "" => None,
             text => Some(FieldFilter::parse(text).filter(is_supported)?),
         };
-        let midnight =
-            |day: NaiveDate| clock::ticks(day.and_time(chrono::NaiveTime::MIN).and_utc());
+        let midnight = |day: NaiveDate| clock::ticks(day.and_time(chrono::NaiveTime::MIN).and_utc());
         Some(Self {
             ticks_from: midnight(first_day),
             ticks_to: midnight(last_day.succ_opt()?),
@@ -329,9 +289,9 @@ impl Window {
         };
         let entry = &record.entry;
         match filter.field.as_str() {
-            "CustomerId" => entry
-                .customer_id
-                .is_some_and(|id| Uuid::parse_str(&filter.value).is_ok_and(|wanted| wanted == id)),
+            "CustomerId" => {
+                entry.customer_id.is_some_and(|id| Uuid::parse_str(&filter.value).is_ok_and(|wanted| wanted == id))
+            }
             "ResourceType" => {
                 // Callers write `Customer` for `customer` and `PartnerRelationship` for `partner_relationship`.
                 let plain = |text: &str| text.replace('_', "").to_lowercase();
@@ -367,9 +327,7 @@ fn parse_day(text: &str) -> Option<NaiveDate> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.to_utc().date_naive());
     }
-    NaiveDateTime::parse_from_str(text, "%m/%d/%Y %I:%M:%S %p")
-        .ok()
-        .map(|time| time.date())
+    NaiveDateTime::parse_from_str(text, "%m/%d/%Y %I:%M:%S %p").ok().map(|time| time.date())
 }
 
 #[cfg(test)]
@@ -397,10 +355,7 @@ mod tests {
         let partner = Uuid::from_u128(7);
         let first = log.append(partner, entry.clone(), now);
         let second = log.append(partner, entry, now);
-        assert_eq!(
-            first,
-            format!("{partner}_addcustomer_{}", clock::ticks(now))
-        );
+        assert_eq!(first, format!("{partner}_addcustomer_{}", clock::ticks(now)));
         assert_ne!(first, second);
     }
 }

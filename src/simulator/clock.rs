@@ -25,9 +25,7 @@ enum Reading {
 
 impl Default for Reading {
     fn default() -> Self {
-        Self::Running {
-            ahead: TimeDelta::zero(),
-        }
+        Self::Running { ahead: TimeDelta::zero() }
     }
 }
 
@@ -52,9 +50,7 @@ impl Clock {
 
     /// Sets the time and lets it run on from there.
     pub fn set_time(&self, at: DateTime<Utc>) {
-        *self.reading() = Reading::Running {
-            ahead: at - machine_time(),
-        };
+        *self.reading() = Reading::Running { ahead: at - machine_time() };
     }
 
     /// Sets the time and stops it there, so that only [`Clock::advance`] moves it.
@@ -73,9 +69,7 @@ impl Clock {
 
     /// Restores what [`Clock::ahead_microseconds`] told.
     pub fn run_ahead(&self, microseconds: i64) {
-        *self.reading() = Reading::Running {
-            ahead: TimeDelta::microseconds(microseconds),
-        };
+        *self.reading() = Reading::Running { ahead: TimeDelta::microseconds(microseconds) };
     }
 
     fn reading(&self) -> MutexGuard<'_, Reading> {

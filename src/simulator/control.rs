@@ -54,24 +54,13 @@ pub(super) fn router(simulator: Simulator) -> Router<Simulator> {
         .route("/customers/accept", post(customers::accept))
         .route("/customers/add", post(customers::add))
         .route("/customers/{id}", get(customers::one))
-        .route(
-            "/customers/{id}/billing-profile",
-            patch(customers::change_billing_profile),
-        )
+        .route("/customers/{id}/billing-profile", patch(customers::change_billing_profile))
         .route("/customers/{id}/rename", post(customers::rename))
-        .route(
-            "/customers/{id}/rename-tenant",
-            post(customers::rename_tenant),
-        )
+        .route("/customers/{id}/rename-tenant", post(customers::rename_tenant))
         .route("/customers/{id}/remove", post(customers::remove))
         .route("/audit-records", get(audit_records).post(append_audit))
         .route("/audit-records/{id}/finish", post(finish_audit))
-        .route(
-            "/registration",
-            get(registration)
-                .put(set_foreign_registration)
-                .delete(remove_registration),
-        )
+        .route("/registration", get(registration).put(set_foreign_registration).delete(remove_registration))
         .route("/faults", get(faults).post(push_fault).delete(clear_faults))
         .route("/calls", get(calls).delete(reset_calls))
         .route("/knobs", get(knobs).patch(set_knobs))
@@ -108,21 +97,14 @@ struct Named(Uuid);
 impl FromRequestParts<Simulator> for Named {
     type Rejection = Failure;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        simulator: &Simulator,
-    ) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(parts: &mut Parts, simulator: &Simulator) -> Result<Self, Self::Rejection> {
         #[derive(Deserialize)]
         struct Segment {
             partner: String,
         }
-        let Path(segment) = Path::<Segment>::from_request_parts(parts, simulator)
-            .await
-            .map_err(|error| Failure::bad(&error))?;
-        simulator
-            .find_partner(&segment.partner)
-            .map(Self)
-            .ok_or_else(|| super::Error::UnknownPartner.into())
+        let Path(segment) =
+            Path::<Segment>::from_request_parts(parts, simulator).await.map_err(|error| Failure::bad(&error))?;
+        simulator.find_partner(&segment.partner).map(Self).ok_or_else(|| super::Error::UnknownPartner.into())
     }
 }
 
@@ -144,10 +126,7 @@ async fn partners(State(simulator): State<Simulator>) -> Json<Value> {
     Json(partners.into())
 }
 
-async fn add_partner(
-    State(simulator): State<Simulator>,
-    Body(partner): Body<Partner>,
-) -> StatusCode {
+async fn add_partner(State(simulator): State<Simulator>, Body(partner): Body<Partner>) -> StatusCode {
     simulator.add_partner(partner);
     StatusCode::CREATED
 }
@@ -166,9 +145,7 @@ async fn seed(
     Body(wish): Body<Seed>,
 ) -> Result<Json<Value>, Failure> {
     simulator.seed(partner, wish.count, wish.seed)?;
-    Ok(Json(
-        json!({"customers": simulator.customer_count(partner)}),
-    ))
+    Ok(Json(json!({"customers": simulator.customer_count(partner)})))
 }
 
 async fn audit_records(State(simulator): State<Simulator>, Named(partner): Named) -> Json<Value> {
@@ -220,10 +197,7 @@ async fn set_foreign_registration(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn remove_registration(
-    State(simulator): State<Simulator>,
-    Named(partner): Named,
-) -> Result<StatusCode, Failure> {
+async fn remove_registration(State(simulator): State<Simulator>, Named(partner): Named) -> Result<StatusCode, Failure> {
     simulator.remove_registration(partner)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -241,10 +215,7 @@ async fn push_fault(
     Ok(StatusCode::CREATED)
 }
 
-async fn clear_faults(
-    State(simulator): State<Simulator>,
-    Named(partner): Named,
-) -> Result<StatusCode, Failure> {
+async fn clear_faults(State(simulator): State<Simulator>, Named(partner): Named) -> Result<StatusCode, Failure> {
     simulator.faults(partner).clear()?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -253,10 +224,7 @@ async fn calls(State(simulator): State<Simulator>, Named(partner): Named) -> Jso
     Json(json!(simulator.calls(partner)))
 }
 
-async fn reset_calls(
-    State(simulator): State<Simulator>,
-    Named(partner): Named,
-) -> Result<StatusCode, Failure> {
+async fn reset_calls(State(simulator): State<Simulator>, Named(partner): Named) -> Result<StatusCode, Failure> {
     simulator.reset_calls(partner)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -275,10 +243,7 @@ async fn set_knobs(
     Ok(Json(json!(simulator.knobs(partner))))
 }
 
-async fn revoke_tokens(
-    State(simulator): State<Simulator>,
-    Named(partner): Named,
-) -> Result<StatusCode, Failure> {
+async fn revoke_tokens(State(simulator): State<Simulator>, Named(partner): Named) -> Result<StatusCode, Failure> {
     simulator.revoke_tokens(partner)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -300,10 +265,7 @@ async fn set_clock(
     State(simulator): State<Simulator>,
     Body(change): Body<ClockChange>,
 ) -> Result<Json<Value>, Failure> {
-    let time = |text: String| {
-        text.parse::<DateTime<Utc>>()
-            .map_err(|error| Failure::bad(&error))
-    };
+    let time = |text: String| text.parse::<DateTime<Utc>>().map_err(|error| Failure::bad(&error));
     match change {
         ClockChange::AdvanceSeconds(seconds) => {
             simulator.clock().advance(Duration::from_secs(seconds));

@@ -123,19 +123,15 @@ impl BillingProfile {
         const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
         const PRIME: u64 = 0x0100_0000_01b3;
         let text = as_json(self).to_string();
-        let hash = text.bytes().fold(OFFSET, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-        });
+        let hash = text.bytes().fold(OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME));
         hash.cast_signed().to_string()
     }
 
     /// Builds the resource with every member, missing ones as null.
     pub(super) fn resource(&self, customer: Uuid) -> Value {
         let mut resource = as_json(self);
-        resource["links"] =
-            json!({"self": link(&format!("/v1/customers/{customer}/profiles/billing"))});
-        resource["attributes"] =
-            json!({"etag": self.etag(), "objectType": "CustomerBillingProfile"});
+        resource["links"] = json!({"self": link(&format!("/v1/customers/{customer}/profiles/billing"))});
+        resource["attributes"] = json!({"etag": self.etag(), "objectType": "CustomerBillingProfile"});
         resource
     }
 }
@@ -143,10 +139,7 @@ impl BillingProfile {
 impl Customer {
     /// The company name lists show: the bill-to name, not the tenant's own (FACTS.md 2.1).
     pub fn listed_name(&self) -> &str {
-        self.billing_profile
-            .company_name
-            .as_deref()
-            .unwrap_or(&self.tenant_name)
+        self.billing_profile.company_name.as_deref().unwrap_or(&self.tenant_name)
     }
 
     /// Builds a list item: no billing profile, no etag, nothing that tells a changed contact (FACTS.md 2.1).
@@ -171,11 +164,7 @@ impl Customer {
     pub(super) fn resource(&self) -> Value {
         let id = self.id.to_string();
         let (email, address, custom_domains) = if self.delegated_access {
-            (
-                json!(self.company_email),
-                json!(self.company_address),
-                json!(self.custom_domains),
-            )
+            (json!(self.company_email), json!(self.company_address), json!(self.custom_domains))
         } else {
             (Value::Null, Value::Null, Value::Null)
         };

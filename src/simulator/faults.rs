@@ -44,11 +44,7 @@ pub enum Repeat {
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "effect",
-    rename_all = "snake_case",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "effect", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum Effect {
     /// 429 in the gateway's shape.
     Throttled {
@@ -176,36 +172,23 @@ pub(super) struct FaultScript {
 impl Fault {
     /// Makes a fault that strikes the first matching call.
     pub fn once(effect: Effect) -> Self {
-        Self {
-            effect,
-            on: None,
-            repeat: Repeat::Once,
-        }
+        Self { effect, on: None, repeat: Repeat::Once }
     }
 
     /// Makes a fault that strikes every matching call.
     pub fn always(effect: Effect) -> Self {
-        Self {
-            effect,
-            on: None,
-            repeat: Repeat::Always,
-        }
+        Self { effect, on: None, repeat: Repeat::Always }
     }
 
     /// Limits the fault to one kind of call.
     #[must_use]
     pub fn on(self, route: Route) -> Self {
-        Self {
-            on: Some(route),
-            ..self
-        }
+        Self { on: Some(route), ..self }
     }
 
     fn strikes(&self, target: Target) -> bool {
-        self.on.map_or_else(
-            || self.effect.usually_strikes(target.route),
-            |route| route == target.route,
-        ) && self.effect.fits(target)
+        self.on.map_or_else(|| self.effect.usually_strikes(target.route), |route| route == target.route)
+            && self.effect.fits(target)
     }
 }
 
@@ -261,16 +244,10 @@ impl Effect {
             Self::ServerError { status, body } => Some(server_error(*status, *body)),
             Self::WrongBody { body } => Some(Answer::new(StatusCode::OK, wrong_body(*body))),
             Self::Unauthorized => Some(Answer::new(StatusCode::UNAUTHORIZED, Content::Empty)),
-            Self::Forbidden { code } => Some(Answer::fault(
-                StatusCode::FORBIDDEN,
-                *code,
-                "Access is denied.",
-            )),
+            Self::Forbidden { code } => Some(Answer::fault(StatusCode::FORBIDDEN, *code, "Access is denied.")),
             Self::ConnectionReset => Some(Answer::new(StatusCode::OK, Content::Nothing)),
             Self::ExpireContinuation => Some(continuation::expired()),
-            Self::DetailNotFound { .. } => {
-                Some(Answer::fault(StatusCode::NOT_FOUND, 1000, "Not found."))
-            }
+            Self::DetailNotFound { .. } => Some(Answer::fault(StatusCode::NOT_FOUND, 1000, "Not found.")),
             Self::Truncated
             | Self::Delay { .. }
             | Self::EmptyList
@@ -305,10 +282,7 @@ impl FaultScript {
             .filter(|fault| fault.repeat == Repeat::Always && fault.strikes(target))
             .map(|fault| fault.effect.clone())
             .collect();
-        let first = self
-            .faults
-            .iter()
-            .position(|fault| fault.repeat == Repeat::Once && fault.strikes(target));
+        let first = self.faults.iter().position(|fault| fault.repeat == Repeat::Once && fault.strikes(target));
         if let Some(fault) = first.and_then(|position| self.faults.remove(position)) {
             effects.push(fault.effect);
         }
@@ -336,14 +310,10 @@ fn throttled(retry_after: RetryAfter, now: DateTime<Utc>) -> Answer {
     match retry_after {
         RetryAfter::Seconds(seconds) => Answer::throttled(seconds),
         RetryAfter::HttpDate(seconds) => Answer {
-            retry_after: Some(httpdate::fmt_http_date(
-                (now + TimeDelta::seconds(i64::from(seconds))).into(),
-            )),
+            retry_after: Some(httpdate::fmt_http_date((now + TimeDelta::seconds(i64::from(seconds))).into())),
             ..Answer::throttled(u64::from(seconds))
         },
-        RetryAfter::Absent => {
-            Answer::gateway(StatusCode::TOO_MANY_REQUESTS, "Rate limit is exceeded.")
-        }
+        RetryAfter::Absent => Answer::gateway(StatusCode::TOO_MANY_REQUESTS, "Rate limit is exceeded."),
     }
 }
 
@@ -351,10 +321,7 @@ fn server_error(status: u16, body: ErrorBody) -> Answer {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match body {
         ErrorBody::Json => Answer::fault(status, 800_003, "An unexpected error. Try again."),
-        ErrorBody::Html => Answer::new(
-            status,
-            Content::Html("<html><body><h1>Bad gateway</h1></body></html>"),
-        ),
+        ErrorBody::Html => Answer::new(status, Content::Html("<html><body><h1>Bad gateway</h1></body></html>")),
         ErrorBody::Empty => Answer::new(status, Content::Empty),
     }
 }
@@ -372,11 +339,7 @@ fn wrong_body(body: WrongBody) -> Content {
 mod tests {
     use super::*;
 
-    const LIST: Target = Target {
-        route: Route::List,
-        customer: None,
-        continued: false,
-    };
+    const LIST: Target = Target { route: Route::List, customer: None, continued: false };
 
     #[test]
     fn one_shot_faults_strike_one_after_the_other() {
@@ -413,9 +376,6 @@ mod tests {
         }))
         .unwrap();
         let retry_after = RetryAfter::Seconds(5);
-        assert_eq!(
-            fault,
-            Fault::always(Effect::Throttled { retry_after }).on(Route::List)
-        );
+        assert_eq!(fault, Fault::always(Effect::Throttled { retry_after }).on(Route::List));
     }
 }

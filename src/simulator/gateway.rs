@@ -77,14 +77,7 @@ pub(super) async fn answer(State(simulator): State<Simulator>, request: Request)
     };
     tokio::time::sleep(admission.wait).await;
     let answer = admission.instead.unwrap_or_else(|| {
-        let asked = Asked {
-            call,
-            parts: &parts,
-            query: &query,
-            body: &body,
-            effects: &admission.effects,
-            ids,
-        };
+        let asked = Asked { call, parts: &parts, query: &query, body: &body, effects: &admission.effects, ids };
         simulator
             .with(admission.partner, |center, now| asked.of(center, now))
             .unwrap_or_else(|_: Error| missing_token())
@@ -118,11 +111,7 @@ async fn issue(
 ) -> Response {
     let ids = RequestIds::of(&HeaderMap::new());
     let form = form.map(|form| form.0).unwrap_or_default();
-    let target = Target {
-        route: Route::Token,
-        customer: None,
-        continued: false,
-    };
+    let target = Target { route: Route::Token, customer: None, continued: false };
     let Some(partner) = simulator.find_partner(tenant) else {
         let now = simulator.clock().now();
         return token::TENANT_NOT_FOUND.answer(now, ids.correlation);
@@ -144,9 +133,7 @@ async fn issue(
     if let Some(answer) = instead {
         return answer.render(&Knobs::default(), ids, delivery(&effects));
     }
-    let issued = simulator.with(partner, |center, now| {
-        (token::issue(center, version, &form, now), now)
-    });
+    let issued = simulator.with(partner, |center, now| (token::issue(center, version, &form, now), now));
     match issued {
         Ok((Ok(token), _)) if delivery(&effects) == Delivery::Truncated => {
             let answer = Answer::new(StatusCode::OK, Content::Verbatim(token));
@@ -161,10 +148,7 @@ async fn issue(
 impl Simulator {
     /// Finds a partner by tenant id, domain or short name.
     pub(super) fn find_partner(&self, word: &str) -> Option<Uuid> {
-        self.partners_held()
-            .values()
-            .find(|center| center.is_called(word))
-            .map(|center| center.partner.tenant_id)
+        self.partners_held().values().find(|center| center.is_called(word)).map(|center| center.partner.tenant_id)
     }
 
     /// Lets a call in, or decides how it is turned away.
@@ -203,11 +187,7 @@ impl Simulator {
 /// Refuses a bad token or one call too many.
 fn refusal(center: &mut PartnerCenter, claims: &Claims, now: DateTime<Utc>) -> Option<Answer> {
     if claims.aud.contains(RETIRED_AUDIENCE) {
-        return Some(Answer::fault(
-            StatusCode::UNAUTHORIZED,
-            900_420,
-            "The token's audience is no longer supported.",
-        ));
+        return Some(Answer::fault(StatusCode::UNAUTHORIZED, 900_420, "The token's audience is no longer supported."));
     }
     if !claims.are_accepted_by(center, now) {
         return Some(match center.knobs.unauthorized_body {
@@ -221,18 +201,11 @@ fn refusal(center: &mut PartnerCenter, claims: &Claims, now: DateTime<Utc>) -> O
 }
 
 fn missing_token() -> Answer {
-    Answer::gateway(
-        StatusCode::UNAUTHORIZED,
-        "Unauthorized. Access token is missing or invalid.",
-    )
+    Answer::gateway(StatusCode::UNAUTHORIZED, "Unauthorized. Access token is missing or invalid.")
 }
 
 fn delivery(effects: &[Effect]) -> Delivery {
-    if effects.contains(&Effect::Truncated) {
-        Delivery::Truncated
-    } else {
-        Delivery::Whole
-    }
+    if effects.contains(&Effect::Truncated) { Delivery::Truncated } else { Delivery::Whole }
 }
 
 impl<'a> Call<'a> {
@@ -248,17 +221,11 @@ impl<'a> Call<'a> {
             ("GET", ["v1", "customers", id]) => Self::GetCustomer(id),
             ("GET", ["v1", "customers", id, "profiles", "billing"]) => Self::GetBilling(id),
             ("PUT", ["v1", "customers", id, "profiles", "billing"]) => Self::PutBilling(id),
-            ("GET", ["v1", "auditrecords"] | ["auditactivity", "v1", "auditrecords"]) => {
-                Self::ListAudit
-            }
-            ("GET", ["v1", "auditrecords", id] | ["auditactivity", "v1", "auditrecords", id]) => {
-                Self::GetAudit(id)
-            }
+            ("GET", ["v1", "auditrecords"] | ["auditactivity", "v1", "auditrecords"]) => Self::ListAudit,
+            ("GET", ["v1", "auditrecords", id] | ["auditactivity", "v1", "auditrecords", id]) => Self::GetAudit(id),
             ("GET", ["v1", "profiles", "legalbusiness"]) => Self::GetLegalBusiness,
             ("GET", ["v1", "profiles", "organization"]) => Self::GetOrganization,
-            (method, ["webhooks", "v1", "registration", rest @ ..]) => {
-                Self::parse_registration(method, rest)
-            }
+            (method, ["webhooks", "v1", "registration", rest @ ..]) => Self::parse_registration(method, rest),
             _ => Self::Unknown,
         }
     }
@@ -281,9 +248,7 @@ impl<'a> Call<'a> {
             Self::GetCustomer(id) => (Route::Get, Some(id)),
             Self::GetBilling(id) | Self::PutBilling(id) => (Route::Billing, Some(id)),
             Self::ListAudit | Self::GetAudit(_) => (Route::Audit, None),
-            Self::GetRegistration | Self::ListEvents | Self::GetTestEvent(_) => {
-                (Route::Registration, None)
-            }
+            Self::GetRegistration | Self::ListEvents | Self::GetTestEvent(_) => (Route::Registration, None),
             Self::CreateRegistration | Self::UpdateRegistration | Self::SendTestEvent => {
                 (Route::RegistrationWrite, None)
             }
@@ -314,18 +279,14 @@ impl Asked<'_> {
             Call::ListCustomers => list::page(center, self.query, self.effects, now),
             Call::GetCustomer(id) => profiles::customer(center, id, self.effects),
             Call::GetBilling(id) => profiles::billing(center, id),
-            Call::PutBilling(id) => self
-                .json()
-                .and_then(|body| profiles::put_billing(center, id, self.if_match(), body, now)),
+            Call::PutBilling(id) => {
+                self.json().and_then(|body| profiles::put_billing(center, id, self.if_match(), body, now))
+            }
             Call::ListAudit => audit::page(center, self.query, now),
             Call::GetAudit(id) => Ok(audit::one(center, id)),
             Call::GetRegistration => Ok(registration::read(center)),
-            Call::CreateRegistration => self
-                .json()
-                .and_then(|body| registration::create(center, body, now)),
-            Call::UpdateRegistration => self
-                .json()
-                .and_then(|body| registration::update(center, body, now)),
+            Call::CreateRegistration => self.json().and_then(|body| registration::create(center, body, now)),
+            Call::UpdateRegistration => self.json().and_then(|body| registration::update(center, body, now)),
             Call::ListEvents => Ok(registration::events()),
             Call::SendTestEvent => registration::send_test_event(center, self.ids.correlation, now),
             Call::GetTestEvent(id) => Ok(registration::test_event(center, id, now)),
@@ -356,10 +317,7 @@ impl RequestIds {
                 .and_then(|text| Uuid::parse_str(text).ok())
                 .unwrap_or_else(Uuid::new_v4)
         };
-        Self {
-            request: id("ms-requestid"),
-            correlation: id("ms-correlationid"),
-        }
+        Self { request: id("ms-requestid"), correlation: id("ms-correlationid") }
     }
 }
 
@@ -370,18 +328,9 @@ mod tests {
     #[test]
     fn a_customer_is_not_mistaken_for_a_sub_resource() {
         let parse = |method: Method, path| Call::parse(&method, path);
-        assert_eq!(
-            parse(Method::GET, "/v1/customers/x"),
-            Call::GetCustomer("x")
-        );
-        assert_eq!(
-            parse(Method::GET, "/v1/customers/relationshiprequests"),
-            Call::NeedsUser
-        );
+        assert_eq!(parse(Method::GET, "/v1/customers/x"), Call::GetCustomer("x"));
+        assert_eq!(parse(Method::GET, "/v1/customers/relationshiprequests"), Call::NeedsUser);
         assert_eq!(parse(Method::GET, "/v1/customers/x/orders"), Call::Unknown);
-        assert_eq!(
-            parse(Method::DELETE, "/webhooks/v1/registration"),
-            Call::Unknown
-        );
+        assert_eq!(parse(Method::DELETE, "/webhooks/v1/registration"), Call::Unknown);
     }
 }

@@ -18,10 +18,7 @@ pub(super) mod optional {
     use uuid::Uuid;
 
     // The signature is dictated by `#[serde(with)]`.
-    pub(in crate::simulator) fn serialize<S: Serializer>(
-        id: &Option<Uuid>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(in crate::simulator) fn serialize<S: Serializer>(id: &Option<Uuid>, serializer: S) -> Result<S::Ok, S::Error> {
         match id {
             Some(id) => serializer.collect_str(id),
             None => serializer.serialize_none(),

@@ -56,11 +56,7 @@ pub(super) fn page(
             _ => {}
         }
     }
-    let next = Continuation {
-        after: last.map(|id| id.to_string()),
-        issued: now.timestamp(),
-        ..start
-    };
+    let next = Continuation { after: last.map(|id| id.to_string()), issued: now.timestamp(), ..start };
     let mut links = json!({"self": link(&uri(center, &next, ""))});
     if more {
         links["next"] = next_link(center, &next, host);
@@ -74,15 +70,10 @@ pub(super) fn page(
 }
 
 /// Finds where this call starts: at its continuation token, or at the beginning.
-fn start(
-    center: &PartnerCenter,
-    query: &Query,
-    now: DateTime<Utc>,
-) -> Result<Continuation, Answer> {
+fn start(center: &PartnerCenter, query: &Query, now: DateTime<Utc>) -> Result<Continuation, Answer> {
     // The swagger types the operation as a number, the documentation as a name.
-    let seeks_next = query
-        .get("seekoperation")
-        .is_some_and(|operation| operation.eq_ignore_ascii_case("next") || operation == "0");
+    let seeks_next =
+        query.get("seekoperation").is_some_and(|operation| operation.eq_ignore_ascii_case("next") || operation == "0");
     if seeks_next {
         let token = query.continuation().ok_or_else(continuation::expired)?;
         return Continuation::decode(token, Listing::Customers, center, now);
@@ -91,9 +82,7 @@ fn start(
         listing: Listing::Customers,
         partner: center.partner.tenant_id,
         issued: now.timestamp(),
-        size: query
-            .size(LARGEST_PAGE)
-            .ok_or_else(|| Answer::invalid_input("The size is not a number."))?,
+        size: query.size(LARGEST_PAGE).ok_or_else(|| Answer::invalid_input("The size is not a number."))?,
         after: None,
         conditions: query.get("filter").map(str::to_owned).into_iter().collect(),
     })
@@ -107,11 +96,8 @@ fn select<'a>(
     effects: &[Effect],
 ) -> (Vec<&'a Customer>, bool) {
     let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let hidden = |id: Uuid| {
-        effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::HideFromList { customer } if *customer == id))
-    };
+    let hidden =
+        |id: Uuid| effects.iter().any(|effect| matches!(effect, Effect::HideFromList { customer } if *customer == id));
     let mut matching = center
         .customers
         .range((begin, Bound::Unbounded))
@@ -126,8 +112,7 @@ impl Condition {
         let Some(filter) = filter else {
             return Ok(Self::Everyone);
         };
-        let filter = FieldFilter::parse(filter)
-            .ok_or_else(|| Answer::invalid_input("The filter is not valid."))?;
+        let filter = FieldFilter::parse(filter).ok_or_else(|| Answer::invalid_input("The filter is not valid."))?;
         if !filter.operator.eq_ignore_ascii_case("starts_with") {
             return Err(Answer::invalid_input("The operator is not supported."));
         }
@@ -135,9 +120,7 @@ impl Condition {
         match filter.field.as_str() {
             "CompanyName" => Ok(Self::CompanyName(prefix)),
             "Domain" => Ok(Self::Domain(prefix)),
-            "IndirectReseller" | "IndirectCloudSolutionProvider" => {
-                Err(Answer::application_not_allowed())
-            }
+            "IndirectReseller" | "IndirectCloudSolutionProvider" => Err(Answer::application_not_allowed()),
             _ => Err(Answer::invalid_input("The field is not supported.")),
         }
     }
@@ -153,10 +136,7 @@ impl Condition {
 
 fn next_link(center: &PartnerCenter, next: &Continuation, host: Option<&str>) -> Value {
     let relative = uri(center, next, "&seekOperation=Next");
-    let uri = host.map_or_else(
-        || relative.clone(),
-        |host| format!("https://{host}{relative}"),
-    );
+    let uri = host.map_or_else(|| relative.clone(), |host| format!("https://{host}{relative}"));
     json!({
         "uri": uri,
         "method": "GET",
@@ -165,11 +145,7 @@ fn next_link(center: &PartnerCenter, next: &Continuation, host: Option<&str>) ->
 }
 
 fn uri(center: &PartnerCenter, page: &Continuation, seek: &str) -> String {
-    let version = if center.knobs.link_with_version {
-        "/v1"
-    } else {
-        ""
-    };
+    let version = if center.knobs.link_with_version { "/v1" } else { "" };
     format!("{version}/customers?size={}{seek}", page.size)
 }
 
@@ -180,18 +156,12 @@ mod tests {
     #[test]
     fn a_filter_by_reseller_needs_a_user() {
         let filter = r#"{"Field":"IndirectReseller","Value":"x","Operator":"starts_with"}"#;
-        assert_eq!(
-            Condition::parse(Some(filter)),
-            Err(Answer::application_not_allowed())
-        );
+        assert_eq!(Condition::parse(Some(filter)), Err(Answer::application_not_allowed()));
     }
 
     #[test]
     fn the_prefix_of_a_filter_ignores_case() {
         let filter = r#"{"Field":"CompanyName","Value":"LINDEN","Operator":"starts_with"}"#;
-        assert_eq!(
-            Condition::parse(Some(filter)),
-            Ok(Condition::CompanyName("linden".to_owned()))
-        );
+        assert_eq!(Condition::parse(Some(filter)), Ok(Condition::CompanyName("linden".to_owned())));
     }
 }

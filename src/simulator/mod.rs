@@ -123,9 +123,7 @@ impl Simulator {
             // Only latency is at stake, so a refusal of the option is not worth a word.
             let _ = connection.set_nodelay(true);
         });
-        axum::serve(listener, self.router())
-            .with_graceful_shutdown(shutdown)
-            .await
+        axum::serve(listener, self.router()).with_graceful_shutdown(shutdown).await
     }
 
     /// The clock all of Partner Center goes by.
@@ -136,10 +134,7 @@ impl Simulator {
     fn router(&self) -> Router {
         Router::new()
             .route("/{tenant}/oauth2/token", post(gateway::token_version_one))
-            .route(
-                "/{tenant}/oauth2/v2.0/token",
-                post(gateway::token_version_two),
-            )
+            .route("/{tenant}/oauth2/v2.0/token", post(gateway::token_version_two))
             .nest("/control/v1", control::router(self.clone()))
             .fallback(gateway::answer)
             .with_state(self.clone())
@@ -147,22 +142,12 @@ impl Simulator {
 
     fn partners_held(&self) -> MutexGuard<'_, BTreeMap<Uuid, PartnerCenter>> {
         // A panic while holding the lock can only come from a caller's closure, which changes one profile at most.
-        self.shared
-            .partners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.shared.partners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn with<T>(
-        &self,
-        partner: Uuid,
-        action: impl FnOnce(&mut PartnerCenter, DateTime<Utc>) -> T,
-    ) -> Result<T, Error> {
+    fn with<T>(&self, partner: Uuid, action: impl FnOnce(&mut PartnerCenter, DateTime<Utc>) -> T) -> Result<T, Error> {
         let now = self.shared.clock.now();
-        self.partners_held()
-            .get_mut(&partner)
-            .map(|center| action(center, now))
-            .ok_or(Error::UnknownPartner)
+        self.partners_held().get_mut(&partner).map(|center| action(center, now)).ok_or(Error::UnknownPartner)
     }
 }
 

@@ -67,10 +67,7 @@ impl Simulator {
 
     /// Lists the partners, ordered by tenant id.
     pub fn partners(&self) -> Vec<Partner> {
-        self.partners_held()
-            .values()
-            .map(|center| center.partner.clone())
-            .collect()
+        self.partners_held().values().map(|center| center.partner.clone()).collect()
     }
 
     /// Creates customers with a history older than the audit log: no record tells of them. The same seed makes the
@@ -91,20 +88,11 @@ impl Simulator {
 
     /// The customers of a partner as they truly are; none for an unknown partner.
     pub fn customers(&self, partner: Uuid) -> Vec<Customer> {
-        self.with(partner, |center, _| {
-            center.customers.values().cloned().collect()
-        })
-        .unwrap_or_default()
+        self.with(partner, |center, _| center.customers.values().cloned().collect()).unwrap_or_default()
     }
 
     /// The customers behind an id whose listed name or domain contains a text, at most `limit` of them.
-    pub fn find_customers(
-        &self,
-        partner: Uuid,
-        text: &str,
-        after: Option<Uuid>,
-        limit: usize,
-    ) -> Vec<Customer> {
+    pub fn find_customers(&self, partner: Uuid, text: &str, after: Option<Uuid>, limit: usize) -> Vec<Customer> {
         let text = text.to_lowercase();
         let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.with(partner, |center, _| {
@@ -113,8 +101,7 @@ impl Simulator {
                 .range((begin, Bound::Unbounded))
                 .map(|(_, customer)| customer)
                 .filter(|customer| {
-                    customer.listed_name().to_lowercase().contains(&text)
-                        || customer.domain.contains(&text)
+                    customer.listed_name().to_lowercase().contains(&text) || customer.domain.contains(&text)
                 })
                 .take(limit)
                 .cloned()
@@ -125,15 +112,12 @@ impl Simulator {
 
     /// One customer as it truly is.
     pub fn customer(&self, partner: Uuid, id: Uuid) -> Option<Customer> {
-        self.with(partner, |center, _| center.customers.get(&id).cloned())
-            .ok()
-            .flatten()
+        self.with(partner, |center, _| center.customers.get(&id).cloned()).ok().flatten()
     }
 
     /// How many customers a partner has.
     pub fn customer_count(&self, partner: Uuid) -> usize {
-        self.with(partner, |center, _| center.customers.len())
-            .unwrap_or(0)
+        self.with(partner, |center, _| center.customers.len()).unwrap_or(0)
     }
 
     /// An existing tenant accepts the reseller relationship, for the first time or again. Whether the audit log tells
@@ -150,9 +134,7 @@ impl Simulator {
                     PartnerKind::DirectBill | PartnerKind::IndirectReseller => {
                         "reseller_relationship_accepted_by_customer"
                     }
-                    PartnerKind::IndirectProvider => {
-                        "indirect_reseller_relationship_accepted_by_customer"
-                    }
+                    PartnerKind::IndirectProvider => "indirect_reseller_relationship_accepted_by_customer",
                 };
                 let entry = AuditEntry::about(&customer, operation);
                 profiles::record(center, entry, Actor::Customer, now);
@@ -213,9 +195,7 @@ impl Simulator {
         change: impl FnOnce(&mut BillingProfile),
         actor: Actor,
     ) -> Result<(), Error> {
-        let found = self.with(partner, |center, now| {
-            profiles::change_billing(center, id, change, actor, now)
-        })?;
+        let found = self.with(partner, |center, now| profiles::change_billing(center, id, change, actor, now))?;
         found.then_some(()).ok_or(Error::UnknownCustomer)
     }
 
@@ -226,10 +206,7 @@ impl Simulator {
     /// Fails for an unknown partner or customer.
     pub fn rename(&self, partner: Uuid, id: Uuid, name: &str) -> Result<(), Error> {
         self.with(partner, |center, now| {
-            let customer = center
-                .customers
-                .get_mut(&id)
-                .ok_or(Error::UnknownCustomer)?;
+            let customer = center.customers.get_mut(&id).ok_or(Error::UnknownCustomer)?;
             customer.billing_profile.company_name = Some(name.to_owned());
             let operation = "update_customer_partner_contract_company_name";
             let entry = AuditEntry::about(customer, operation);
@@ -245,10 +222,7 @@ impl Simulator {
     /// Fails for an unknown partner or customer.
     pub fn rename_tenant(&self, partner: Uuid, id: Uuid, name: &str) -> Result<(), Error> {
         self.with(partner, |center, _| {
-            let customer = center
-                .customers
-                .get_mut(&id)
-                .ok_or(Error::UnknownCustomer)?;
+            let customer = center.customers.get_mut(&id).ok_or(Error::UnknownCustomer)?;
             // A customer without a bill-to name is listed under the name it had when it came.
             let listed = customer.listed_name().to_owned();
             customer.billing_profile.company_name.get_or_insert(listed);
@@ -263,12 +237,7 @@ impl Simulator {
     /// # Errors
     ///
     /// Fails for an unknown partner or customer.
-    pub fn remove_relationship(
-        &self,
-        partner: Uuid,
-        id: Uuid,
-        trail: AuditTrail,
-    ) -> Result<(), Error> {
+    pub fn remove_relationship(&self, partner: Uuid, id: Uuid, trail: AuditTrail) -> Result<(), Error> {
         self.with(partner, |center, now| {
             let customer = center.customers.remove(&id).ok_or(Error::UnknownCustomer)?;
             let entry = AuditEntry {
@@ -290,9 +259,7 @@ impl Simulator {
     ///
     /// Fails for an unknown partner.
     pub fn append_audit(&self, partner: Uuid, entry: AuditEntry) -> Result<String, Error> {
-        self.with(partner, |center, now| {
-            center.audit.append(partner, entry, now)
-        })
+        self.with(partner, |center, now| center.audit.append(partner, entry, now))
     }
 
     /// Ends an operation under way: the record keeps its id and changes its status (FACTS.md 5.5).
@@ -300,29 +267,19 @@ impl Simulator {
     /// # Errors
     ///
     /// Fails for an unknown partner or record.
-    pub fn finish_audit(
-        &self,
-        partner: Uuid,
-        record: &str,
-        status: OperationStatus,
-    ) -> Result<(), Error> {
+    pub fn finish_audit(&self, partner: Uuid, record: &str, status: OperationStatus) -> Result<(), Error> {
         let found = self.with(partner, |center, _| center.audit.finish(record, status))?;
         found.then_some(()).ok_or(Error::UnknownAuditRecord)
     }
 
     /// The audit log of a partner, oldest first, whatever its age.
     pub fn audit_records(&self, partner: Uuid) -> Vec<AuditRecord> {
-        self.with(partner, |center, _| {
-            center.audit.records().cloned().collect()
-        })
-        .unwrap_or_default()
+        self.with(partner, |center, _| center.audit.records().cloned().collect()).unwrap_or_default()
     }
 
     /// The webhook registration of a partner.
     pub fn registration(&self, partner: Uuid) -> Option<Registration> {
-        self.with(partner, |center, _| center.webhooks.registration.clone())
-            .ok()
-            .flatten()
+        self.with(partner, |center, _| center.webhooks.registration.clone()).ok().flatten()
     }
 
     /// Somebody else's software takes the partner's only registration (FACTS.md 6.1).
@@ -364,8 +321,7 @@ impl Simulator {
 
     /// How often the partner called what; zeroes for an unknown partner.
     pub fn calls(&self, partner: Uuid) -> Calls {
-        self.with(partner, |center, _| center.calls)
-            .unwrap_or_default()
+        self.with(partner, |center, _| center.calls).unwrap_or_default()
     }
 
     /// Starts counting anew.
@@ -379,8 +335,7 @@ impl Simulator {
 
     /// How Partner Center behaves towards the partner; the defaults for an unknown one.
     pub fn knobs(&self, partner: Uuid) -> Knobs {
-        self.with(partner, |center, _| center.knobs.clone())
-            .unwrap_or_default()
+        self.with(partner, |center, _| center.knobs.clone()).unwrap_or_default()
     }
 
     /// Changes how Partner Center behaves towards the partner.
@@ -394,10 +349,7 @@ impl Simulator {
 
     /// The fault script of a partner.
     pub fn faults(&self, partner: Uuid) -> Faults {
-        Faults {
-            simulator: self.clone(),
-            partner,
-        }
+        Faults { simulator: self.clone(), partner }
     }
 }
 
@@ -408,8 +360,7 @@ impl Faults {
     ///
     /// Fails for an unknown partner.
     pub fn push(&self, fault: Fault) -> Result<(), Error> {
-        self.simulator
-            .with(self.partner, |center, _| center.faults.push(fault))
+        self.simulator.with(self.partner, |center, _| center.faults.push(fault))
     }
 
     /// Drops all faults, waiting and standing.
@@ -418,15 +369,12 @@ impl Faults {
     ///
     /// Fails for an unknown partner.
     pub fn clear(&self) -> Result<(), Error> {
-        self.simulator
-            .with(self.partner, |center, _| center.faults.clear())
+        self.simulator.with(self.partner, |center, _| center.faults.clear())
     }
 
     /// The faults still to strike; none for an unknown partner.
     pub fn waiting(&self) -> Vec<Fault> {
-        self.simulator
-            .with(self.partner, |center, _| center.faults.waiting())
-            .unwrap_or_default()
+        self.simulator.with(self.partner, |center, _| center.faults.waiting()).unwrap_or_default()
     }
 }
 
@@ -439,10 +387,7 @@ fn arrive(center: &mut PartnerCenter, new: NewCustomer) -> Result<Customer, Erro
     let mut customer = returning.unwrap_or_else(|| {
         center.draws += 1;
         // Drawn seeds count down from the top, where no caller's seed is likely to be.
-        seed::draw(&mut seed::chance(
-            center.partner.tenant_id,
-            u64::MAX - center.draws,
-        ))
+        seed::draw(&mut seed::chance(center.partner.tenant_id, u64::MAX - center.draws))
     });
     if let Some(id) = new.id {
         customer.id = id;

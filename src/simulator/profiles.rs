@@ -17,29 +17,16 @@ use super::shape;
 /// # Errors
 ///
 /// See [`find`].
-pub(super) fn customer(
-    center: &PartnerCenter,
-    id: &str,
-    effects: &[Effect],
-) -> Result<Answer, Answer> {
+pub(super) fn customer(center: &PartnerCenter, id: &str, effects: &[Effect]) -> Result<Answer, Answer> {
     let customer = find(center, id)?;
     let mut resource = customer.resource();
-    let without_profile = effects
-        .iter()
-        .any(|effect| matches!(effect, Effect::NullBillingProfile { .. }));
+    let without_profile = effects.iter().any(|effect| matches!(effect, Effect::NullBillingProfile { .. }));
     if without_profile {
         // The null has to reach the caller, so the resource goes out in the dress that keeps nulls.
         resource = shape::without_nulls(resource);
         resource["billingProfile"] = Value::Null;
-        let dressed = if center.knobs.pascal_case {
-            shape::pascal_case(resource)
-        } else {
-            resource
-        };
-        return Ok(Answer::new(
-            StatusCode::OK,
-            super::answer::Content::Verbatim(dressed),
-        ));
+        let dressed = if center.knobs.pascal_case { shape::pascal_case(resource) } else { resource };
+        return Ok(Answer::new(StatusCode::OK, super::answer::Content::Verbatim(dressed)));
     }
     Ok(Answer::resource(resource))
 }
@@ -51,9 +38,7 @@ pub(super) fn customer(
 /// See [`find`].
 pub(super) fn billing(center: &PartnerCenter, id: &str) -> Result<Answer, Answer> {
     let customer = find(center, id)?;
-    Ok(Answer::resource(
-        customer.billing_profile.resource(customer.id),
-    ))
+    Ok(Answer::resource(customer.billing_profile.resource(customer.id)))
 }
 
 /// Answers `PUT /v1/customers/{id}/profiles/billing` and writes the audit record (FACTS.md 3.6).
@@ -71,46 +56,21 @@ pub(super) fn put_billing(
     let current = find(center, id)?;
     let body = shape::camel_case(body);
     let etag = body["attributes"]["etag"].as_str().map(str::to_owned);
-    let wanted: BillingProfile = serde_json::from_value(body)
-        .map_err(|_| Answer::invalid_input("The billing profile is not valid."))?;
-    let given = if_match
-        .map(|etag| etag.trim_matches('"').to_owned())
-        .or(etag);
+    let wanted: BillingProfile =
+        serde_json::from_value(body).map_err(|_| Answer::invalid_input("The billing profile is not valid."))?;
+    let given = if_match.map(|etag| etag.trim_matches('"').to_owned()).or(etag);
     if given.as_deref() != Some(current.billing_profile.etag().as_str()) {
-        return Err(Answer::fault(
-            StatusCode::BAD_REQUEST,
-            2055,
-            "The etag is no longer valid.",
-        ));
+        return Err(Answer::fault(StatusCode::BAD_REQUEST, 2055, "The etag is no longer valid."));
     }
-    let country = |profile: &BillingProfile| {
-        profile
-            .default_address
-            .as_ref()
-            .and_then(|address| address.country.clone())
-    };
+    let country =
+        |profile: &BillingProfile| profile.default_address.as_ref().and_then(|address| address.country.clone());
     let had = country(&current.billing_profile);
     if had.is_some() && had != country(&wanted) {
-        return Err(Answer::fault(
-            StatusCode::BAD_REQUEST,
-            3000,
-            "The country cannot be changed.",
-        ));
+        return Err(Answer::fault(StatusCode::BAD_REQUEST, 3000, "The country cannot be changed."));
     }
     let id = current.id;
     let actor = Actor::Application;
-    change_billing(
-        center,
-        id,
-        |profile| {
-            *profile = BillingProfile {
-                id: profile.id,
-                ..wanted
-            }
-        },
-        actor,
-        now,
-    );
+    change_billing(center, id, |profile| *profile = BillingProfile { id: profile.id, ..wanted }, actor, now);
     billing(center, &id.to_string())
 }
 
@@ -153,17 +113,9 @@ pub(super) fn change_billing(
 }
 
 /// Records an operation under the actor's name.
-pub(super) fn record(
-    center: &mut PartnerCenter,
-    entry: AuditEntry,
-    actor: Actor,
-    now: DateTime<Utc>,
-) {
+pub(super) fn record(center: &mut PartnerCenter, entry: AuditEntry, actor: Actor, now: DateTime<Utc>) {
     let entry = match actor {
-        Actor::Application => AuditEntry {
-            application_id: Some(center.partner.client_id.clone()),
-            ..entry
-        },
+        Actor::Application => AuditEntry { application_id: Some(center.partner.client_id.clone()), ..entry },
         Actor::User => AuditEntry {
             user_principal_name: Some(format!("agent@{}", center.partner.domain)),
             application_id: Some("Partner Center Web UI".to_owned()),
@@ -203,22 +155,10 @@ pub(super) fn organization(center: &PartnerCenter) -> Answer {
 /// Answers 400/900118 for an id that is no GUID, 403/20002 for a former customer, 404/60003 for one never known
 /// (FACTS.md 4, 8.2).
 pub(super) fn find<'a>(center: &'a PartnerCenter, id: &str) -> Result<&'a Customer, Answer> {
-    let id = Uuid::parse_str(id).map_err(|_| {
-        Answer::fault(
-            StatusCode::BAD_REQUEST,
-            900_118,
-            "The customer id is not valid.",
-        )
-    })?;
+    let id = Uuid::parse_str(id)
+        .map_err(|_| Answer::fault(StatusCode::BAD_REQUEST, 900_118, "The customer id is not valid."))?;
     if center.former.contains_key(&id) {
-        return Err(Answer::fault(
-            StatusCode::FORBIDDEN,
-            20_002,
-            "No relationship between caller and account.",
-        ));
+        return Err(Answer::fault(StatusCode::FORBIDDEN, 20_002, "No relationship between caller and account."));
     }
-    center
-        .customers
-        .get(&id)
-        .ok_or_else(|| Answer::fault(StatusCode::NOT_FOUND, 60_003, "Tenant not found."))
+    center.customers.get(&id).ok_or_else(|| Answer::fault(StatusCode::NOT_FOUND, 60_003, "Tenant not found."))
 }

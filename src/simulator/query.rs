@@ -36,14 +36,8 @@ impl Query {
                 (short.to_owned(), value)
             })
             .collect();
-        let continuation = headers
-            .get(continuation::HEADER)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        Self {
-            parameters,
-            continuation,
-        }
+        let continuation = headers.get(continuation::HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Self { parameters, continuation }
     }
 
     /// Finds a parameter by its lower-case name.

@@ -125,17 +125,9 @@ pub(super) fn read(center: &PartnerCenter) -> Answer {
 /// # Errors
 ///
 /// Answers 409 if there is one already, 400 for a bad body.
-pub(super) fn create(
-    center: &mut PartnerCenter,
-    body: Value,
-    now: DateTime<Utc>,
-) -> Result<Answer, Answer> {
+pub(super) fn create(center: &mut PartnerCenter, body: Value, now: DateTime<Utc>) -> Result<Answer, Answer> {
     if center.webhooks.registration.is_some() {
-        return Err(Answer::fault(
-            StatusCode::CONFLICT,
-            3000,
-            "A registration exists already. Use PUT to update it.",
-        ));
+        return Err(Answer::fault(StatusCode::CONFLICT, 3000, "A registration exists already. Use PUT to update it."));
     }
     replace(center, body, now)
 }
@@ -145,11 +137,7 @@ pub(super) fn create(
 /// # Errors
 ///
 /// Answers 404 if there is none, 400 for a bad body.
-pub(super) fn update(
-    center: &mut PartnerCenter,
-    body: Value,
-    now: DateTime<Utc>,
-) -> Result<Answer, Answer> {
+pub(super) fn update(center: &mut PartnerCenter, body: Value, now: DateTime<Utc>) -> Result<Answer, Answer> {
     if center.webhooks.registration.is_none() {
         return Err(read(center));
     }
@@ -170,17 +158,10 @@ pub(super) fn send_test_event(
     let url = webhooks
         .registration
         .as_ref()
-        .filter(|registration| {
-            registration
-                .webhook_events
-                .iter()
-                .any(|event| event == "test-created")
-        })
+        .filter(|registration| registration.webhook_events.iter().any(|event| event == "test-created"))
         .map(|registration| registration.webhook_url.clone())
         .ok_or_else(|| Answer::invalid_input("The event test-created is not registered."))?;
-    webhooks
-        .test_events
-        .retain(|_, event| now - event.sent < TimeDelta::days(TEST_EVENT_KEPT_DAYS));
+    webhooks.test_events.retain(|_, event| now - event.sent < TimeDelta::days(TEST_EVENT_KEPT_DAYS));
     let recent: Vec<_> = webhooks
         .test_events
         .values()
@@ -192,12 +173,8 @@ pub(super) fn send_test_event(
         center.calls.throttled += 1;
         return Err(Answer::throttled(u64::try_from(wait).unwrap_or(1)));
     }
-    webhooks
-        .test_events
-        .insert(correlation, TestEvent { sent: now, url });
-    Ok(Answer::resource(
-        json!({"correlationId": correlation.to_string()}),
-    ))
+    webhooks.test_events.insert(correlation, TestEvent { sent: now, url });
+    Ok(Answer::resource(json!({"correlationId": correlation.to_string()})))
 }
 
 /// Answers `GET …/registration/validationEvents/{correlationId}`. The event stays `pending`: nothing is delivered.
@@ -221,10 +198,7 @@ pub(super) fn test_event(center: &PartnerCenter, correlation: &str, now: DateTim
 fn replace(center: &mut PartnerCenter, body: Value, now: DateTime<Utc>) -> Result<Answer, Answer> {
     let wish: Wish = serde_json::from_value(shape::camel_case(body))
         .map_err(|_| Answer::invalid_input("The registration is not valid."))?;
-    let unknown = wish
-        .webhook_events
-        .iter()
-        .any(|event| !EVENTS.contains(&event.as_str()));
+    let unknown = wish.webhook_events.iter().any(|event| !EVENTS.contains(&event.as_str()));
     if unknown || wish.webhook_url.is_empty() {
         return Err(Answer::invalid_input("The registration is not valid."));
     }

@@ -13,11 +13,7 @@ pub(super) fn without_nulls(value: Value) -> Value {
             .into_iter()
             .filter(|(_, member)| !member.is_null())
             .map(|(name, member)| {
-                let kept = if name == KEEPS_NULLS {
-                    member
-                } else {
-                    without_nulls(member)
-                };
+                let kept = if name == KEEPS_NULLS { member } else { without_nulls(member) };
                 (name, kept)
             })
             .collect::<Map<_, _>>()
@@ -43,20 +39,13 @@ fn renamed(value: Value, first_letter: fn(&char) -> char) -> Value {
             .into_iter()
             .map(|(name, member)| {
                 let mut letters = name.chars();
-                let name = letters
-                    .next()
-                    .map(|first| first_letter(&first))
-                    .into_iter()
-                    .chain(letters)
-                    .collect::<String>();
+                let name =
+                    letters.next().map(|first| first_letter(&first)).into_iter().chain(letters).collect::<String>();
                 (name, renamed(member, first_letter))
             })
             .collect::<Map<_, _>>()
             .into(),
-        Value::Array(items) => items
-            .into_iter()
-            .map(|item| renamed(item, first_letter))
-            .collect(),
+        Value::Array(items) => items.into_iter().map(|item| renamed(item, first_letter)).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     }
 }
@@ -69,12 +58,8 @@ mod tests {
 
     #[test]
     fn nulls_vanish_except_in_customized_data() {
-        let value =
-            json!({"a": null, "b": [{"c": null}], "customizedData": [{"key": "k", "value": null}]});
-        assert_eq!(
-            without_nulls(value),
-            json!({"b": [{}], "customizedData": [{"key": "k", "value": null}]})
-        );
+        let value = json!({"a": null, "b": [{"c": null}], "customizedData": [{"key": "k", "value": null}]});
+        assert_eq!(without_nulls(value), json!({"b": [{}], "customizedData": [{"key": "k", "value": null}]}));
     }
 
     #[test]
@@ -83,9 +68,6 @@ mod tests {
             pascal_case(json!({"companyName": {"addressLine1": null}})),
             json!({"CompanyName": {"AddressLine1": null}})
         );
-        assert_eq!(
-            camel_case(json!({"WebhookUrl": 1})),
-            json!({"webhookUrl": 1})
-        );
+        assert_eq!(camel_case(json!({"WebhookUrl": 1})), json!({"webhookUrl": 1}));
     }
 }

@@ -63,11 +63,7 @@ impl Simulator {
     ///
     /// Fails if the file cannot be written.
     pub fn save(&self, path: &Path) -> io::Result<()> {
-        let _only_writer = self
-            .shared
-            .saving
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _only_writer = self.shared.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let partial = path.with_extension("partial");
         let mut file = BufWriter::new(File::create(&partial)?);
         {
@@ -99,29 +95,19 @@ impl Simulator {
         }
         let simulator = Self::new();
         simulator.clock().run_ahead(read.clock_ahead_microseconds);
-        simulator.partners_held().extend(
-            read.partners
-                .into_iter()
-                .map(|partner| (partner.partner.tenant_id, partner.into_center())),
-        );
+        simulator
+            .partners_held()
+            .extend(read.partners.into_iter().map(|partner| (partner.partner.tenant_id, partner.into_center())));
         Ok(simulator)
     }
 
     /// Saves to this file after every change through the control API, before the change is answered.
     pub fn keep_state_in(&self, path: PathBuf) {
-        *self
-            .shared
-            .state_file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(path);
+        *self.shared.state_file.lock().unwrap_or_else(PoisonError::into_inner) = Some(path);
     }
 
     pub(super) fn state_file(&self) -> Option<PathBuf> {
-        self.shared
-            .state_file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shared.state_file.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -147,12 +133,7 @@ impl ReadPartner {
         center.draws = self.draws;
         center.tokens_valid_from = self.tokens_valid_from;
         center.webhooks.registration = self.registration;
-        let keyed = |customers: Vec<Customer>| {
-            customers
-                .into_iter()
-                .map(|customer| (customer.id, customer))
-                .collect()
-        };
+        let keyed = |customers: Vec<Customer>| customers.into_iter().map(|customer| (customer.id, customer)).collect();
         center.customers = keyed(self.customers);
         center.former = keyed(self.former);
         for record in self.audit {

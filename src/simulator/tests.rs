@@ -51,10 +51,7 @@ impl Reply {
     fn ids(&self) -> Vec<Uuid> {
         let page = self.json();
         let items = page["items"].as_array().unwrap();
-        items
-            .iter()
-            .map(|item| item["id"].as_str().unwrap().parse().unwrap())
-            .collect()
+        items.iter().map(|item| item["id"].as_str().unwrap().parse().unwrap()).collect()
     }
 
     fn next_uri(&self) -> Option<String> {
@@ -119,9 +116,7 @@ impl World {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.token)
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
     }
 
     async fn get(&self, path: &str) -> Reply {
@@ -141,9 +136,7 @@ impl World {
     async fn follow(&self, page: &Reply) -> Reply {
         let request = self.request(Method::GET, &page.next_uri().unwrap());
         let token = page.next_token().unwrap();
-        read(request.header("MS-ContinuationToken", token))
-            .await
-            .unwrap()
+        read(request.header("MS-ContinuationToken", token)).await.unwrap()
     }
 
     fn first(&self) -> Customer {
@@ -165,11 +158,7 @@ impl World {
 
 async fn read(request: RequestBuilder) -> Result<Reply, reqwest::Error> {
     let response = request.send().await?;
-    Ok(Reply {
-        status: response.status(),
-        headers: response.headers().clone(),
-        text: response.text().await?,
-    })
+    Ok(Reply { status: response.status(), headers: response.headers().clone(), text: response.text().await? })
 }
 
 fn detail(id: Uuid) -> String {

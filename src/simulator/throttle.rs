@@ -53,9 +53,6 @@ mod tests {
         let start: DateTime<Utc> = "2026-02-03T12:00:00Z".parse().unwrap();
         let mut window = FixedWindow::default();
         assert_eq!(window.admit(0, start), Err(60));
-        assert_eq!(
-            window.admit(0, start + TimeDelta::milliseconds(59_999)),
-            Err(1)
-        );
+        assert_eq!(window.admit(0, start + TimeDelta::milliseconds(59_999)), Err(1));
     }
 }

@@ -112,14 +112,9 @@ pub(super) fn issue(
     }
     let audience = match version {
         Version::One => form.resource.as_deref(),
-        Version::Two => form
-            .scope
-            .as_deref()
-            .and_then(|scope| scope.strip_suffix("/.default")),
+        Version::Two => form.scope.as_deref().and_then(|scope| scope.strip_suffix("/.default")),
     };
-    let audience = audience
-        .filter(|audience| !audience.is_empty())
-        .ok_or(WRONG_SCOPE)?;
+    let audience = audience.filter(|audience| !audience.is_empty()).ok_or(WRONG_SCOPE)?;
     let life = center.knobs.token_lifetime_seconds;
     let issued = now.timestamp();
     let claims = Claims {
@@ -171,9 +166,7 @@ impl Claims {
 
     /// Tells whether the partner's gateway takes a token with these claims now.
     pub(super) fn are_accepted_by(&self, center: &PartnerCenter, now: DateTime<Utc>) -> bool {
-        self.appid == center.partner.client_id
-            && self.exp > now.timestamp()
-            && self.iat >= center.tokens_valid_from
+        self.appid == center.partner.client_id && self.exp > now.timestamp() && self.iat >= center.tokens_valid_from
     }
 }
 

@@ -302,10 +302,13 @@ impl Tx {
         self.log_change(&after, kind, departure.changed(), PARTNER_CENTER, run).await
     }
 
+    /// Notes a state of a customer whose relationship is active; an ended one stays ended.
     async fn save_state(&mut self, customer: &Customer, state: SyncState, run: Option<RunId>) -> Result<(), Error> {
         let mut after = self.next_revision(customer);
         match &mut after.microsoft {
-            Some(link) if link.sync_state != state => link.sync_state = state,
+            Some(link) if link.relationship == Relationship::Active && link.sync_state != state => {
+                link.sync_state = state;
+            }
             Some(_) | None => return Ok(()),
         }
         self.update_locked(UPDATE_STATE, &after).await?;

@@ -56,7 +56,7 @@ impl From<sqlx::Error> for Error {
 
 fn from_database(error: &dyn sqlx::error::DatabaseError) -> Error {
     let message = error.message();
-    if error.is_check_violation() || message.contains("guard") {
+    if error.is_check_violation() || message.starts_with("guard") {
         return Error::Backstop(message.to_owned());
     }
     let primary_code = error.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);

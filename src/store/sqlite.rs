@@ -119,7 +119,9 @@ async fn require_version(pool: &SqlitePool) -> Result<Result<(), OpenError>, sql
 }
 
 fn lock(database: &Path) -> Result<std::fs::File, OpenError> {
-    let mut path = database.as_os_str().to_owned();
+    // A link to the file is the file.
+    let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
+    let mut path = database.clone().into_os_string();
     path.push(".lock");
     let path = PathBuf::from(path);
     let file = std::fs::File::options()
@@ -130,7 +132,7 @@ fn lock(database: &Path) -> Result<std::fs::File, OpenError> {
         .map_err(|source| OpenError::Lock { path: path.clone(), source })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: database.to_owned() }),
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: database }),
         Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Lock { path, source }),
     }
 }

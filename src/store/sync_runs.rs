@@ -320,7 +320,7 @@ impl Tx {
             .bind(ids)
             .execute(self.connection())
             .await?;
-        sqlx::query(ADVANCE)
+        let advanced = sqlx::query(ADVANCE)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .bind(i64::try_from(customers.len()).unwrap_or(i64::MAX))
@@ -328,13 +328,15 @@ impl Tx {
             .bind(next_link)
             .execute(self.connection())
             .await?;
+        expect_listing(run, advanced.rows_affected())?;
         Ok(PageProgress { marked })
     }
 
     /// The listing broke off and begins anew; what its pages held no longer counts.
     pub async fn restart_listing(&mut self, run: &SyncRun) -> Result<(), Error> {
         const RESTART: &str = "
-            UPDATE sync_run SET pages = 0, listed = 0, next_link = NULL, listing_restarts = listing_restarts + 1
+            UPDATE sync_run SET
+                pages = 0, listed = 0, marked = CASE WHEN kind = 'FULL' THEN 0 ELSE marked END, next_link = NULL, listing_restarts = listing_restarts + 1
             WHERE account = $1 AND id = $2";
         self.forget_pages(run).await?;
         sqlx::query(RESTART).bind(run.account.as_str()).bind(run.id.to_string()).execute(self.connection()).await?;
@@ -345,17 +347,18 @@ impl Tx {
     pub async fn finish_listing(&mut self, run: &SyncRun, missing: &[TenantId]) -> Result<(), Error> {
         const LISTED: &str = "
             UPDATE sync_run SET state = 'FETCHING', listed_at = $3, missing = $4, marked = marked + $4, next_link = NULL
-            WHERE account = $1 AND id = $2";
+            WHERE account = $1 AND id = $2 AND state = 'LISTING'";
         let now = self.now().micros();
         self.forget_pages(run).await?;
         self.note_missing(&run.account, missing, run.id).await?;
-        sqlx::query(LISTED)
+        let listed = sqlx::query(LISTED)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .bind(now)
             .bind(i64::try_from(missing.len()).unwrap_or(i64::MAX))
             .execute(self.connection())
             .await?;
+        expect_listing(run, listed.rows_affected())?;
         sqlx::query("UPDATE account_sync SET listed_at = $2 WHERE account = $1")
             .bind(run.account.as_str())
             .bind(now)
@@ -407,4 +410,9 @@ impl Tx {
         sqlx::query(PRUNE).bind(run.account.as_str()).bind(LIST_DIFFS_KEPT).execute(self.connection()).await?;
         Ok(())
     }
+}
+
+/// Only the run that is listing takes pages; anything else has been overtaken and must not be written.
+fn expect_listing(run: &SyncRun, rows: u64) -> Result<(), Error> {
+    if rows == 1 { Ok(()) } else { Err(Error::Corrupt(format!("sync run {} is not listing", run.id))) }
 }

@@ -10,7 +10,7 @@ use sqlx::Row;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
-use crate::domain::observation::{GoneAnswer, ListedCustomer, ObservationMark};
+use crate::domain::observation::{GoneAnswer, ListedCustomer, Observation, ObservationMark};
 use crate::domain::removal::RemovalEvidence;
 use crate::store::{Error, Store, Tx};
 
@@ -219,7 +219,7 @@ pub(super) fn tenant(text: &str) -> Result<TenantId, Error> {
 }
 
 impl Tx {
-    /// Wants these customers looked at again.
+    /// Wants these customers looked at again. A full run under way keeps the ones it waits for.
     pub async fn mark_dirty(
         &mut self,
         account: &PartnerAccountId,
@@ -233,7 +233,9 @@ impl Tx {
             ON CONFLICT (account, tenant_id) DO UPDATE SET
                 marked = marked + 1,
                 priority = CASE WHEN settled < marked THEN max(priority, excluded.priority) ELSE excluded.priority END,
-                wanted_by_run = coalesce(excluded.wanted_by_run, wanted_by_run),
+                wanted_by_run = CASE WHEN excluded.wanted_by_run IS NULL OR (settled < marked AND wanted_by_run IN (
+                    SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
+                )) THEN wanted_by_run ELSE excluded.wanted_by_run END,
                 not_before = CASE WHEN settled < marked THEN min(not_before, excluded.not_before) ELSE excluded.not_before END";
         let now = self.now().micros();
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
@@ -279,7 +281,9 @@ impl Tx {
                 removal_recorded_at = CASE WHEN missing_runs > 0 OR listed_name IS NULL THEN NULL ELSE removal_recorded_at END,
                 marked = marked + 1,
                 priority = CASE WHEN settled < marked THEN max(priority, $6) ELSE $6 END,
-                wanted_by_run = $7,
+                wanted_by_run = CASE WHEN settled < marked AND wanted_by_run IN (
+                    SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
+                ) THEN wanted_by_run ELSE $7 END,
                 not_before = CASE WHEN settled < marked THEN min(not_before, $8) ELSE $8 END
             WHERE $9 OR missing_runs > 0
                 OR (listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)";
@@ -337,6 +341,25 @@ impl Tx {
             .execute(self.connection())
             .await?;
         Ok(())
+    }
+
+    /// Whether an answer to a later question is known, also for a customer that has no record.
+    pub async fn has_newer_answer(
+        &mut self,
+        account: &PartnerAccountId,
+        observation: &Observation,
+    ) -> Result<bool, Error> {
+        const SELECT: &str = "
+            SELECT 1 FROM upstream_customer
+            WHERE account = $1 AND tenant_id = $2 AND (observed_epoch, observed_ticket) >= ($3, $4)";
+        let found = sqlx::query(SELECT)
+            .bind(account.as_str())
+            .bind(observation.tenant_id.to_string())
+            .bind(observation.mark.epoch.0)
+            .bind(observation.mark.ticket.0)
+            .fetch_optional(self.connection())
+            .await?;
+        Ok(found.is_some())
     }
 
     /// The work that was taken is done, whatever it found.

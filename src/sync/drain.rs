@@ -44,7 +44,8 @@ impl Worker {
             questions.push((work, self.next_mark().await?));
         }
         let upstream = &self.upstream;
-        let ask = async |(work, mark): (DirtyCustomer, _)| -> Asked { (work, upstream.observe(work.tenant_id, mark).await) };
+        let ask =
+            async |(work, mark): (DirtyCustomer, _)| -> Asked { (work, upstream.observe(work.tenant_id, mark).await) };
         let mut open = std::pin::pin!(stream::iter(questions).map(ask).buffer_unordered(self.concurrency.get()));
         let mut answers = Vec::new();
         let mut failed = Vec::new();

@@ -30,12 +30,19 @@ impl Worker {
         Ok(matches!(observation.observed, Observed::Present(_)))
     }
 
-    async fn save_departures(&self, candidates: &[RemovalCandidate], end: bool, run: RunId) -> Result<(), Interruption> {
+    async fn save_departures(
+        &self,
+        candidates: &[RemovalCandidate],
+        end: bool,
+        run: RunId,
+    ) -> Result<(), Interruption> {
         let account = &self.account;
         self.store
             .write("save_departures", async |tx| {
                 for candidate in candidates {
-                    let Some(customer) = tx.customer_of_tenant_for_update(account, candidate.tenant_id).await? else { continue };
+                    let Some(customer) = tx.customer_of_tenant_for_update(account, candidate.tenant_id).await? else {
+                        continue;
+                    };
                     let departure = if end {
                         removal::end(&customer, candidate.evidence, candidate.mark)
                     } else {

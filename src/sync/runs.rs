@@ -62,7 +62,8 @@ impl Worker {
             // A night that was slept through is made up for: the promise is about time, not about the clock.
             RunState::Succeeded => night,
             RunState::Failed => {
-                let again = (newest.finished_at.unwrap_or(newest.started_at).plus(RETRY_FAILED_RUN_AFTER), newest.cause);
+                let again =
+                    (newest.finished_at.unwrap_or(newest.started_at).plus(RETRY_FAILED_RUN_AFTER), newest.cause);
                 [Some(again), night].into_iter().flatten().min_by_key(|(due, _)| *due)
             }
         })

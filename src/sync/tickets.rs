@@ -30,7 +30,8 @@ impl Worker {
         };
         if self.tickets.next == self.tickets.end {
             let account = &self.account;
-            let first = self.store.write("take_tickets", async |tx| tx.take_tickets(account, epoch, BLOCK).await).await?;
+            let first =
+                self.store.write("take_tickets", async |tx| tx.take_tickets(account, epoch, BLOCK).await).await?;
             self.tickets.next = first.ticket.0;
             self.tickets.end = first.ticket.0.saturating_add(i64::try_from(BLOCK).unwrap_or(i64::MAX));
         }

@@ -13,7 +13,8 @@ async fn brings_every_customer_of_every_account_exactly_once() {
     let world = World::with(plan, 620).await;
     for account in ["contoso", "northwind", "fabrikam"] {
         let partner = world.upstream.partner(account).tenant_id;
-        let there: BTreeSet<_> = world.upstream.simulator.customers(partner).iter().map(|one| one.id.to_string()).collect();
+        let there: BTreeSet<_> =
+            world.upstream.simulator.customers(partner).iter().map(|one| one.id.to_string()).collect();
         let here = world.guard.all(account).await;
         let tenants: BTreeSet<_> = here.iter().map(|customer| customer.microsoft_tenant_id.clone()).collect();
         assert_eq!(here.len(), 620, "{account}");

@@ -27,10 +27,7 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn bad(problem: &impl Display) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            message: problem.to_string(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, message: problem.to_string() }
     }
 
     pub(super) fn not_saved(problem: &impl Display) -> Self {
@@ -44,15 +41,10 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let status = match error {
-            Error::UnknownPartner | Error::UnknownCustomer | Error::UnknownAuditRecord => {
-                StatusCode::NOT_FOUND
-            }
+            Error::UnknownPartner | Error::UnknownCustomer | Error::UnknownAuditRecord => StatusCode::NOT_FOUND,
             Error::AlreadyACustomer => StatusCode::CONFLICT,
         };
-        Self {
-            status,
-            message: error.to_string(),
-        }
+        Self { status, message: error.to_string() }
     }
 }
 
@@ -66,13 +58,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
-        let bytes = to_bytes(request.into_body(), LARGEST_BODY)
-            .await
-            .map_err(|error| Failure::bad(&error))?;
+        let bytes = to_bytes(request.into_body(), LARGEST_BODY).await.map_err(|error| Failure::bad(&error))?;
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        serde_json::from_slice(text)
-            .map(Self)
-            .map_err(|error| Failure::bad(&error))
+        serde_json::from_slice(text).map(Self).map_err(|error| Failure::bad(&error))
     }
 }
 
@@ -81,10 +69,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 /// # Errors
 ///
 /// Fails for members the value does not have and for values of a wrong type.
-pub(super) fn merged<T: Serialize + DeserializeOwned>(
-    current: &T,
-    change: Value,
-) -> Result<T, Failure> {
+pub(super) fn merged<T: Serialize + DeserializeOwned>(current: &T, change: Value) -> Result<T, Failure> {
     let mut wanted = serde_json::to_value(current).map_err(|error| Failure::bad(&error))?;
     merge(&mut wanted, change);
     let result: T = serde_json::from_value(wanted.clone()).map_err(|error| Failure::bad(&error))?;
@@ -110,9 +95,7 @@ fn merge(target: &mut Value, change: Value) {
 
 fn unknown_member(wanted: &Value, known: &Value) -> Option<String> {
     wanted.as_object()?.iter().find_map(|(name, member)| {
-        known
-            .get(name)
-            .map_or_else(|| Some(name.clone()), |known| unknown_member(member, known))
+        known.get(name).map_or_else(|| Some(name.clone()), |known| unknown_member(member, known))
     })
 }
 
@@ -123,11 +106,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_member_is_named() {
-        let failure = merged(
-            &BillingProfile::default(),
-            json!({"defaultAddress": {"town": "x"}}),
-        )
-        .unwrap_err();
+        let failure = merged(&BillingProfile::default(), json!({"defaultAddress": {"town": "x"}})).unwrap_err();
         assert_eq!(failure.message, "there is no member \"town\"");
     }
 

@@ -60,9 +60,7 @@ pub(super) async fn one(
     Named(partner): Named,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Value>, Failure> {
-    let customer = simulator
-        .customer(partner, parse(&id)?)
-        .ok_or(Error::UnknownCustomer)?;
+    let customer = simulator.customer(partner, parse(&id)?).ok_or(Error::UnknownCustomer)?;
     Ok(Json(json!(customer)))
 }
 
@@ -92,18 +90,14 @@ pub(super) async fn change_billing_profile(
     Body(change): Body<Value>,
 ) -> Result<Json<Value>, Failure> {
     let id = parse(&id)?;
-    let customer = simulator
-        .customer(partner, id)
-        .ok_or(Error::UnknownCustomer)?;
+    let customer = simulator.customer(partner, id).ok_or(Error::UnknownCustomer)?;
     let wanted = merged(&customer.billing_profile, change)?;
     if manner.is_silent() {
         simulator.change_silently(partner, id, |profile| *profile = wanted)?;
     } else {
         simulator.change_billing_profile(partner, id, |profile| *profile = wanted)?;
     }
-    let changed = simulator
-        .customer(partner, id)
-        .ok_or(Error::UnknownCustomer)?;
+    let changed = simulator.customer(partner, id).ok_or(Error::UnknownCustomer)?;
     Ok(Json(json!(changed.billing_profile)))
 }
 
@@ -133,11 +127,7 @@ pub(super) async fn remove(
     Path((_, id)): Path<(String, String)>,
     Query(manner): Query<Manner>,
 ) -> Result<StatusCode, Failure> {
-    let trail = if manner.is_silent() {
-        AuditTrail::Omitted
-    } else {
-        AuditTrail::Recorded
-    };
+    let trail = if manner.is_silent() { AuditTrail::Omitted } else { AuditTrail::Recorded };
     simulator.remove_relationship(partner, parse(&id)?, trail)?;
     Ok(StatusCode::NO_CONTENT)
 }

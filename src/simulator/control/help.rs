@@ -4,10 +4,7 @@ use axum::http::{HeaderMap, header};
 
 /// Answers `GET /control/v1` with the caller's own host in every line.
 pub(super) async fn page(headers: HeaderMap) -> String {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .unwrap_or("127.0.0.1:8095");
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("127.0.0.1:8095");
     TEXT.replace("{host}", host)
 }
 

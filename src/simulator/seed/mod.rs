@@ -25,8 +25,8 @@ const LONG_NAME_CHARACTERS: usize = 130;
 /// Beginnings and ends of domain names, which are Latin in every country.
 const DOMAIN_WORDS: [&[&str]; 2] = [
     &[
-        "linden", "harbor", "alpine", "cedar", "granite", "summit", "river", "maple", "orchid",
-        "falcon", "juniper", "amber", "coral", "meadow", "pioneer", "northern",
+        "linden", "harbor", "alpine", "cedar", "granite", "summit", "river", "maple", "orchid", "falcon", "juniper",
+        "amber", "coral", "meadow", "pioneer", "northern",
     ],
     &[
         "bakery",
@@ -59,24 +59,16 @@ pub(super) fn chance(partner: Uuid, seed: u64) -> Chance {
 
 /// The countries customers come from.
 fn countries() -> impl Iterator<Item = &'static Country> + Clone {
-    [
-        western_europe::COUNTRIES,
-        eastern_europe::COUNTRIES,
-        asia::COUNTRIES,
-        americas_africa_oceania::COUNTRIES,
-    ]
-    .into_iter()
-    .flatten()
+    [western_europe::COUNTRIES, eastern_europe::COUNTRIES, asia::COUNTRIES, americas_africa_oceania::COUNTRIES]
+        .into_iter()
+        .flatten()
 }
 
 /// Draws one customer.
 pub(super) fn draw(chance: &mut Chance) -> Customer {
     let nations = countries();
     let position = chance.random_range(0..nations.clone().count());
-    let country = nations
-        .clone()
-        .nth(position)
-        .expect("the position was drawn below the count");
+    let country = nations.clone().nth(position).expect("the position was drawn below the count");
     let [first, last] = DOMAIN_WORDS.map(|words| pick(chance, words));
     let number = chance.random_range(100_000..10_000_000);
     let label = format!("{first}{last}{number}");
@@ -89,19 +81,11 @@ pub(super) fn draw(chance: &mut Chance) -> Customer {
         commerce_id: chance.random_bool(0.97).then(|| id(chance)),
         domain: format!("{label}.onmicrosoft.com"),
         tenant_name: name,
-        relationship: if chance.random_bool(0.04) {
-            Relationship::Advisor
-        } else {
-            Relationship::Reseller
-        },
+        relationship: if chance.random_bool(0.04) { Relationship::Advisor } else { Relationship::Reseller },
         delegated_access,
         company_email: delegated_access.then(|| format!("technik@{label}.example")),
         company_address: delegated_access.then(|| Box::new(address)),
-        custom_domains: if delegated_access {
-            vec![format!("{label}.example")]
-        } else {
-            Vec::new()
-        },
+        custom_domains: if delegated_access { vec![format!("{label}.example")] } else { Vec::new() },
         billing_profile,
     }
 }
@@ -116,20 +100,14 @@ fn billing_profile(
     // FACTS.md 3.3: the names are absent when the customer was created with names only in the address.
     let named = chance.random_bool(0.88);
     let email = chance.random_bool(0.96).then(|| email(chance, label));
-    let culture = if chance.random_bool(0.1) {
-        country.culture.to_lowercase()
-    } else {
-        country.culture.to_owned()
-    };
+    let culture = if chance.random_bool(0.1) { country.culture.to_lowercase() } else { country.culture.to_owned() };
     BillingProfile {
         id: chance.random_bool(0.98).then(|| id(chance)),
         first_name: address.first_name.clone().filter(|_| named),
         last_name: address.last_name.clone().filter(|_| named),
         email,
         culture: chance.random_bool(0.97).then_some(culture),
-        language: chance
-            .random_bool(0.92)
-            .then(|| country.language.to_owned()),
+        language: chance.random_bool(0.92).then(|| country.language.to_owned()),
         company_name: chance.random_bool(0.99).then_some(company_name),
         default_address: Some(address),
     }
@@ -148,9 +126,7 @@ fn address(chance: &mut Chance, country: &Country) -> Address {
         city: Some(city.to_owned()),
         state: (!state.is_empty()).then(|| state.to_owned()),
         address_line1: Some(pick(chance, country.streets).replace("{n}", &number)),
-        address_line2: chance
-            .random_bool(0.25)
-            .then(|| format!("Floor {}", chance.random_range(1..12))),
+        address_line2: chance.random_bool(0.25).then(|| format!("Floor {}", chance.random_range(1..12))),
         postal_code: (!postal_code.is_empty()).then(|| filled(chance, postal_code)),
         first_name: Some(typed(chance, country.given_names)),
         last_name: Some(typed(chance, country.family_names)),
@@ -166,11 +142,7 @@ fn company_name(chance: &mut Chance, country: &Country) -> String {
     if chance.random_bool(0.04) {
         while trade.chars().count() <= LONG_NAME_CHARACTERS {
             let (trades, subjects) = (company.trades, company.subjects);
-            trade = format!(
-                "{trade} & {} {}",
-                pick(chance, trades),
-                pick(chance, subjects)
-            );
+            trade = format!("{trade} & {} {}", pick(chance, trades), pick(chance, subjects));
         }
     }
     company
@@ -181,17 +153,7 @@ fn company_name(chance: &mut Chance, country: &Country) -> String {
 }
 
 fn email(chance: &mut Chance, label: &str) -> String {
-    let mailbox = pick(
-        chance,
-        &[
-            "accounts",
-            "office",
-            "billing",
-            "info",
-            "o'hara",
-            "a.b+invoices",
-        ],
-    );
+    let mailbox = pick(chance, &["accounts", "office", "billing", "info", "o'hara", "a.b+invoices"]);
     if chance.random_bool(0.1) {
         // Domains are case-insensitive, and some people type them as they are written on the sign.
         let (first, rest) = label.split_at(1);
@@ -258,31 +220,22 @@ mod tests {
 
     #[test]
     fn customers_come_from_at_least_twenty_five_countries() {
-        let found: HashSet<_> = thousand(1)
-            .into_iter()
-            .filter_map(|customer| customer.billing_profile.default_address?.country)
-            .collect();
+        let found: HashSet<_> =
+            thousand(1).into_iter().filter_map(|customer| customer.billing_profile.default_address?.country).collect();
         assert!(found.len() >= 25, "{found:?}");
     }
 
     #[test]
     fn every_gap_of_the_fact_sheet_occurs() {
-        let profiles: Vec<_> = thousand(1)
-            .into_iter()
-            .map(|customer| customer.billing_profile)
-            .collect();
+        let profiles: Vec<_> = thousand(1).into_iter().map(|customer| customer.billing_profile).collect();
         let some = |gap: fn(&BillingProfile) -> bool| profiles.iter().any(gap);
         assert!(some(|profile| profile.first_name.is_none()));
         assert!(some(|profile| profile.email.is_none()));
         assert!(some(|profile| profile.language.is_none()));
         assert!(some(|profile| profile.culture.is_none()));
         assert!(some(|profile| profile.company_name.is_none()));
-        let some = |gap: fn(&Address) -> bool| {
-            profiles
-                .iter()
-                .filter_map(|profile| profile.default_address.as_ref())
-                .any(gap)
-        };
+        let some =
+            |gap: fn(&Address) -> bool| profiles.iter().filter_map(|profile| profile.default_address.as_ref()).any(gap);
         assert!(some(|address| address.phone_number.as_deref() == Some("")));
         assert!(some(|address| address.phone_number.is_none()));
         assert!(some(|address| address.address_line2.is_none()));
@@ -293,15 +246,9 @@ mod tests {
     #[test]
     fn names_are_long_combined_and_apostrophized_in_many_scripts() {
         let customers = thousand(1);
-        let some = |holds: fn(&str) -> bool| {
-            customers
-                .iter()
-                .any(|customer| holds(&customer.tenant_name))
-        };
+        let some = |holds: fn(&str) -> bool| customers.iter().any(|customer| holds(&customer.tenant_name));
         assert!(some(|name| name.chars().count() > LONG_NAME_CHARACTERS));
-        assert!(some(
-            |name| name.contains('\u{308}') || name.contains('\u{301}')
-        ));
+        assert!(some(|name| name.contains('\u{308}') || name.contains('\u{301}')));
         assert!(some(|name| name.contains('\'')));
         // Greek, Cyrillic, Hebrew, Arabic, Devanagari, Thai, Hiragana, Han, Hangul.
         for script in [
@@ -315,12 +262,8 @@ mod tests {
             '\u{4e00}'..='\u{9fff}',
             '\u{ac00}'..='\u{d7af}',
         ] {
-            let occurs = customers.iter().any(|customer| {
-                customer
-                    .tenant_name
-                    .chars()
-                    .any(|letter| script.contains(&letter))
-            });
+            let occurs =
+                customers.iter().any(|customer| customer.tenant_name.chars().any(|letter| script.contains(&letter)));
             assert!(occurs, "{script:?}");
         }
     }

@@ -42,9 +42,7 @@ async fn a_contact_is_changed_in_part() {
     assert_eq!(address.country, old.country);
     assert_eq!(world.audit().await.len(), 1);
     let silent = format!("{path}?silently");
-    world
-        .send(Method::PATCH, &silent, json!({"email": null}))
-        .await;
+    world.send(Method::PATCH, &silent, json!({"email": null})).await;
     assert_eq!(world.audit().await.len(), 1);
     assert_eq!(world.first().billing_profile.email, None);
     let wrong = world.send(Method::PATCH, &path, json!({"mail": "x"})).await;
@@ -63,10 +61,7 @@ async fn a_customer_comes_is_renamed_and_goes() {
     let one = format!("{CONTOSO}/customers/{id}");
     let name = json!({"name": "Linden Group"});
     let rename = format!("{one}/rename");
-    assert_eq!(
-        world.send(Method::POST, &rename, name.clone()).await.status,
-        204
-    );
+    assert_eq!(world.send(Method::POST, &rename, name.clone()).await.status, 204);
     let rename = format!("{one}/rename-tenant");
     assert_eq!(world.send(Method::POST, &rename, name).await.status, 204);
     assert_eq!(world.get(&one).await.json()["tenantName"], "Linden Group");
@@ -74,10 +69,7 @@ async fn a_customer_comes_is_renamed_and_goes() {
     let found = world.get(&search).await;
     assert_eq!(found.json().as_array().unwrap().len(), 1);
     let remove = format!("{one}/remove");
-    assert_eq!(
-        world.send(Method::POST, &remove, json!({})).await.status,
-        204
-    );
+    assert_eq!(world.send(Method::POST, &remove, json!({})).await.status, 204);
     assert_eq!(world.get(&one).await.status, 404);
     assert_eq!(world.audit().await.len(), 3);
     let back = world.send(Method::POST, &accept, json!({"id": id})).await;
@@ -101,16 +93,10 @@ async fn faults_knobs_calls_and_registration_are_reached() {
     assert_eq!(wrong.status, 400);
     assert_eq!(world.get("/v1/customers").await.status, 429);
     let calls = world.get(&format!("{CONTOSO}/calls")).await.json();
-    assert_eq!(
-        (&calls["list"], &calls["throttled"]),
-        (&json!(2), &json!(2))
-    );
+    assert_eq!((&calls["list"], &calls["throttled"]), (&json!(2), &json!(2)));
     let registration = format!("{CONTOSO}/registration");
     let wish = json!({"webhookUrl": "https://other.example/hook"});
-    assert_eq!(
-        world.send(Method::PUT, &registration, wish).await.status,
-        204
-    );
+    assert_eq!(world.send(Method::PUT, &registration, wish).await.status, 204);
     let held = world.simulator.registration(world.contoso).unwrap();
     assert_eq!(held.webhook_url, "https://other.example/hook");
 }

@@ -9,10 +9,7 @@ use crate::simulator::operations::{AuditTrail, NewCustomer};
 
 async fn operations(world: &World) -> Vec<String> {
     let records = world.audit().await;
-    records
-        .iter()
-        .map(|record| record["operationType"].as_str().unwrap().to_owned())
-        .collect()
+    records.iter().map(|record| record["operationType"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -20,27 +17,15 @@ async fn an_accepting_customer_appears_in_the_list_and_in_the_log() {
     let world = World::with(2).await;
     let new = NewCustomer::default();
     let customer = world.simulator.accept_customer(world.contoso, new).unwrap();
-    assert!(
-        world
-            .get("/v1/customers")
-            .await
-            .ids()
-            .contains(&customer.id)
-    );
+    assert!(world.get("/v1/customers").await.ids().contains(&customer.id));
     assert_eq!(world.get(&detail(customer.id)).await.status, 200);
-    assert_eq!(
-        operations(&world).await,
-        ["reseller_relationship_accepted_by_customer"]
-    );
+    assert_eq!(operations(&world).await, ["reseller_relationship_accepted_by_customer"]);
 }
 
 #[tokio::test]
 async fn an_acceptance_leaves_no_record_when_switched_off() {
     let world = World::with(2).await;
-    world
-        .simulator
-        .set_knobs(world.contoso, |knobs| knobs.acceptance_audited = false)
-        .unwrap();
+    world.simulator.set_knobs(world.contoso, |knobs| knobs.acceptance_audited = false).unwrap();
     let new = NewCustomer::default();
     world.simulator.accept_customer(world.contoso, new).unwrap();
     assert_eq!(world.get("/v1/customers").await.ids().len(), 3);
@@ -50,10 +35,7 @@ async fn an_acceptance_leaves_no_record_when_switched_off() {
 #[tokio::test]
 async fn a_created_customer_is_wholly_in_its_record() {
     let world = World::with(0).await;
-    let new = NewCustomer {
-        company_name: Some("Harbor Works".to_owned()),
-        ..NewCustomer::default()
-    };
+    let new = NewCustomer { company_name: Some("Harbor Works".to_owned()), ..NewCustomer::default() };
     let customer = world.simulator.add_customer(world.contoso, new).unwrap();
     let record = world.audit().await.swap_remove(0);
     assert_eq!(record["operationType"], "add_customer");
@@ -75,27 +57,15 @@ async fn a_changed_contact_shows_in_the_detail_and_with_both_values_in_the_log()
         .unwrap();
     let profile = world.get(&detail(before.id)).await.json()["billingProfile"].clone();
     assert_eq!(profile["email"], "new@linden.example");
-    assert_ne!(
-        profile["attributes"]["etag"],
-        before.billing_profile.etag().as_str()
-    );
+    assert_ne!(profile["attributes"]["etag"], before.billing_profile.etag().as_str());
     let record = world.audit().await.swap_remove(0);
     assert_eq!(record["operationType"], "update_customer_billing_profile");
     assert_eq!(record["operationStatus"], "succeeded");
-    let value =
-        |name: &str| -> Value { serde_json::from_str(record[name].as_str().unwrap()).unwrap() };
-    assert_eq!(
-        value("resourceOldValue")["Email"],
-        json!(before.billing_profile.email)
-    );
+    let value = |name: &str| -> Value { serde_json::from_str(record[name].as_str().unwrap()).unwrap() };
+    assert_eq!(value("resourceOldValue")["Email"], json!(before.billing_profile.email));
     let new = value("resourceNewValue");
     assert_eq!(new["Email"], "new@linden.example");
-    assert!(
-        new["DefaultAddress"]
-            .as_object()
-            .unwrap()
-            .contains_key("AddressLine3")
-    );
+    assert!(new["DefaultAddress"].as_object().unwrap().contains_key("AddressLine3"));
 }
 
 #[tokio::test]
@@ -120,10 +90,7 @@ async fn a_record_has_the_documented_id_and_date_and_is_found_by_its_id() {
 async fn a_silent_change_is_in_no_record() {
     let world = World::with(1).await;
     let id = world.first().id;
-    world
-        .simulator
-        .change_silently(world.contoso, id, |profile| profile.email = None)
-        .unwrap();
+    world.simulator.change_silently(world.contoso, id, |profile| profile.email = None).unwrap();
     let reply = world.get(&detail(id)).await.json();
     assert_eq!(reply["billingProfile"]["email"], Value::Null);
     assert!(operations(&world).await.is_empty());
@@ -133,14 +100,8 @@ async fn a_silent_change_is_in_no_record() {
 async fn a_bill_to_name_is_listed_and_a_tenants_own_name_is_not() {
     let world = World::with(1).await;
     let id = world.first().id;
-    world
-        .simulator
-        .rename(world.contoso, id, "Bill-to")
-        .unwrap();
-    world
-        .simulator
-        .rename_tenant(world.contoso, id, "Tenant")
-        .unwrap();
+    world.simulator.rename(world.contoso, id, "Bill-to").unwrap();
+    world.simulator.rename_tenant(world.contoso, id, "Tenant").unwrap();
     let list = world.get("/v1/customers").await.json();
     assert_eq!(list["items"][0]["companyProfile"]["companyName"], "Bill-to");
     let one = world.get(&detail(id)).await.json();
@@ -153,44 +114,26 @@ async fn a_bill_to_name_is_listed_and_a_tenants_own_name_is_not() {
 async fn a_removed_customer_answers_403_20002() {
     let world = World::with(2).await;
     let id = world.first().id;
-    world
-        .simulator
-        .remove_relationship(world.contoso, id, AuditTrail::Recorded)
-        .unwrap();
+    world.simulator.remove_relationship(world.contoso, id, AuditTrail::Recorded).unwrap();
     assert!(!world.get("/v1/customers").await.ids().contains(&id));
     let reply = world.get(&detail(id)).await;
     assert_eq!(reply.status, 403);
-    assert_eq!(
-        reply.json(),
-        fault(20_002, "No relationship between caller and account.")
-    );
-    assert_eq!(
-        operations(&world).await,
-        ["remove_partner_customer_relationship"]
-    );
+    assert_eq!(reply.json(), fault(20_002, "No relationship between caller and account."));
+    assert_eq!(operations(&world).await, ["remove_partner_customer_relationship"]);
 }
 
 #[tokio::test]
 async fn a_removed_customer_comes_back_as_it_was() {
     let world = World::with(2).await;
     let customer = world.first();
-    world
-        .simulator
-        .remove_relationship(world.contoso, customer.id, AuditTrail::Omitted)
-        .unwrap();
+    world.simulator.remove_relationship(world.contoso, customer.id, AuditTrail::Omitted).unwrap();
     assert!(operations(&world).await.is_empty());
-    let new = NewCustomer {
-        id: Some(customer.id),
-        relationship: Some(customer.relationship),
-        ..NewCustomer::default()
-    };
+    let new =
+        NewCustomer { id: Some(customer.id), relationship: Some(customer.relationship), ..NewCustomer::default() };
     let back = world.simulator.accept_customer(world.contoso, new.clone());
     assert_eq!(back.unwrap(), customer);
     assert_eq!(world.get(&detail(customer.id)).await.status, 200);
-    assert_eq!(
-        world.simulator.accept_customer(world.contoso, new),
-        Err(Error::AlreadyACustomer)
-    );
+    assert_eq!(world.simulator.accept_customer(world.contoso, new), Err(Error::AlreadyACustomer));
 }
 
 #[tokio::test]
@@ -202,27 +145,15 @@ async fn a_failed_creation_has_no_customer_and_a_running_operation_ends_later() 
         operation_status: OperationStatus::Failed,
         ..AuditEntry::default()
     };
-    world
-        .simulator
-        .append_audit(world.contoso, entry.clone())
-        .unwrap();
+    world.simulator.append_audit(world.contoso, entry.clone()).unwrap();
     let record = world.audit().await.swap_remove(0);
     assert_eq!(record["operationStatus"], "failed");
     assert!(!record.as_object().unwrap().contains_key("customerId"));
-    let running = AuditEntry {
-        operation_status: OperationStatus::Progress,
-        ..entry
-    };
-    let id = world
-        .simulator
-        .append_audit(world.contoso, running)
-        .unwrap();
+    let running = AuditEntry { operation_status: OperationStatus::Progress, ..entry };
+    let id = world.simulator.append_audit(world.contoso, running).unwrap();
     assert_eq!(world.audit().await[0]["operationStatus"], "progress");
     let status = OperationStatus::Succeeded;
-    world
-        .simulator
-        .finish_audit(world.contoso, &id, status)
-        .unwrap();
+    world.simulator.finish_audit(world.contoso, &id, status).unwrap();
     assert_eq!(world.audit().await[0]["operationStatus"], "succeeded");
 }
 
@@ -233,8 +164,5 @@ async fn what_does_not_exist_is_refused() {
     assert_eq!(simulator.seed(nobody, 1, 1), Err(Error::UnknownPartner));
     simulator.add_partner(demo_partners()[0].clone());
     let contoso = demo_partners()[0].tenant_id;
-    assert_eq!(
-        simulator.rename(contoso, nobody, "x"),
-        Err(Error::UnknownCustomer)
-    );
+    assert_eq!(simulator.rename(contoso, nobody, "x"), Err(Error::UnknownCustomer));
 }

@@ -18,11 +18,7 @@ impl World {
 #[tokio::test]
 async fn throttling_tells_seconds_a_date_or_nothing() {
     let world = World::with(1).await;
-    for retry_after in [
-        RetryAfter::Seconds(57),
-        RetryAfter::HttpDate(57),
-        RetryAfter::Absent,
-    ] {
+    for retry_after in [RetryAfter::Seconds(57), RetryAfter::HttpDate(57), RetryAfter::Absent] {
         world.once(Effect::Throttled { retry_after });
         let reply = world.get(LIST).await;
         assert_eq!(reply.status, 429);
@@ -41,11 +37,9 @@ async fn throttling_tells_seconds_a_date_or_nothing() {
 #[tokio::test]
 async fn server_errors_come_with_every_kind_of_body() {
     let world = World::with(1).await;
-    for (status, body, start) in [
-        (500, ErrorBody::Json, "{\"code\":800003"),
-        (502, ErrorBody::Html, "<html>"),
-        (503, ErrorBody::Empty, ""),
-    ] {
+    for (status, body, start) in
+        [(500, ErrorBody::Json, "{\"code\":800003"), (502, ErrorBody::Html, "<html>"), (503, ErrorBody::Empty, "")]
+    {
         world.once(Effect::ServerError { status, body });
         let reply = world.get(LIST).await;
         assert_eq!(reply.status, status);
@@ -82,10 +76,7 @@ async fn wrong_bodies_come_with_200() {
         (WrongBody::Null, "null"),
         (WrongBody::EmptyArray, "[]"),
         (WrongBody::EmptyObject, "{}"),
-        (
-            WrongBody::Html,
-            "<html><body>Sign in to your account</body></html>",
-        ),
+        (WrongBody::Html, "<html><body>Sign in to your account</body></html>"),
     ] {
         world.once(Effect::WrongBody { body });
         let reply = world.get(LIST).await;
@@ -101,10 +92,7 @@ async fn rights_are_refused_although_the_token_is_good() {
     assert_eq!((reply.status.as_u16(), reply.text.as_str()), (401, ""));
     world.once(Effect::Forbidden { code: 2032 });
     let reply = world.get(LIST).await;
-    assert_eq!(
-        (reply.status.as_u16(), &reply.json()["code"]),
-        (403, &json!(2032))
-    );
+    assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (403, &json!(2032)));
 }
 
 #[tokio::test]
@@ -119,10 +107,7 @@ async fn a_delayed_answer_is_late_but_right() {
 #[tokio::test]
 async fn latency_delays_every_call() {
     let world = World::with(1).await;
-    world
-        .simulator
-        .set_knobs(world.contoso, |knobs| knobs.latency_milliseconds = 20)
-        .unwrap();
+    world.simulator.set_knobs(world.contoso, |knobs| knobs.latency_milliseconds = 20).unwrap();
     let asked = Instant::now();
     world.get(LIST).await;
     world.get(LIST).await;
@@ -162,15 +147,9 @@ async fn the_next_page_repeats_an_item() {
 #[tokio::test]
 async fn the_next_link_leads_elsewhere_or_nowhere() {
     let world = World::with(4).await;
-    world.once(Effect::ForeignNextLink {
-        host: "evil.example".to_owned(),
-    });
+    world.once(Effect::ForeignNextLink { host: "evil.example".to_owned() });
     let page = world.get("/v1/customers?size=2").await;
-    assert!(
-        page.next_uri()
-            .unwrap()
-            .starts_with("https://evil.example/v1/customers?")
-    );
+    assert!(page.next_uri().unwrap().starts_with("https://evil.example/v1/customers?"));
     world.once(Effect::LoopingNextLink);
     let page = world.get("/v1/customers?size=2").await;
     assert_eq!(world.follow(&page).await.ids(), page.ids());
@@ -186,10 +165,7 @@ async fn a_customer_is_hidden_lost_or_without_profile() {
     assert_eq!(world.get(&path).await.status, 200);
     world.once(Effect::DetailNotFound { customer });
     let reply = world.get(&path).await;
-    assert_eq!(
-        (reply.status.as_u16(), &reply.json()["code"]),
-        (404, &json!(1000))
-    );
+    assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (404, &json!(1000)));
     world.once(Effect::NullBillingProfile { customer });
     let reply = world.get(&path).await;
     assert!(reply.text.contains(r#""billingProfile":null"#));
@@ -200,16 +176,11 @@ async fn a_customer_is_hidden_lost_or_without_profile() {
 async fn the_token_endpoint_fails_only_when_named() {
     let world = World::with(1).await;
     let faults = world.simulator.faults(world.contoso);
-    faults
-        .push(Fault::once(Effect::Unauthorized).on(Route::Token))
-        .unwrap();
+    faults.push(Fault::once(Effect::Unauthorized).on(Route::Token)).unwrap();
     let form = [("grant_type", "client_credentials")];
     let path = format!("/{}/oauth2/v2.0/token", world.contoso);
     let reply = world.post_form(&path, &form).await;
-    assert_eq!(
-        (reply.status.as_u16(), &reply.json()["error"]),
-        (401, &json!("invalid_client"))
-    );
+    assert_eq!((reply.status.as_u16(), &reply.json()["error"]), (401, &json!("invalid_client")));
     faults.push(Fault::once(Effect::Unauthorized)).unwrap();
     assert!(!world.token_of(0).await.is_empty());
 }

@@ -14,30 +14,15 @@ async fn a_second_run_finds_the_same_upstream() {
     let new = NewCustomer::default();
     world.simulator.accept_customer(contoso, new).unwrap();
     let trail = AuditTrail::Recorded;
-    world
-        .simulator
-        .remove_relationship(contoso, gone, trail)
-        .unwrap();
+    world.simulator.remove_relationship(contoso, gone, trail).unwrap();
     let url = "https://other.example/hook";
-    world
-        .simulator
-        .set_foreign_registration(contoso, url)
-        .unwrap();
+    world.simulator.set_foreign_registration(contoso, url).unwrap();
     world.simulator.save(&path).unwrap();
 
     let second = World::serving(Simulator::load(&path).unwrap()).await;
-    assert_eq!(
-        second.simulator.customers(contoso),
-        world.simulator.customers(contoso)
-    );
-    assert_eq!(
-        second.simulator.audit_records(contoso),
-        world.simulator.audit_records(contoso)
-    );
-    assert_eq!(
-        second.simulator.registration(contoso),
-        world.simulator.registration(contoso)
-    );
+    assert_eq!(second.simulator.customers(contoso), world.simulator.customers(contoso));
+    assert_eq!(second.simulator.audit_records(contoso), world.simulator.audit_records(contoso));
+    assert_eq!(second.simulator.registration(contoso), world.simulator.registration(contoso));
     assert_eq!(second.follow(&page).await.status, 200);
     assert_eq!(second.get(&detail(gone)).await.status, 403);
 }
@@ -51,10 +36,7 @@ async fn every_control_change_is_saved_before_it_is_answered() {
     let accept = "/control/v1/partners/contoso/customers/accept";
     world.send(Method::POST, accept, json!({})).await;
     let saved = Simulator::load(&path).unwrap();
-    assert_eq!(
-        saved.customers(world.contoso),
-        world.simulator.customers(world.contoso)
-    );
+    assert_eq!(saved.customers(world.contoso), world.simulator.customers(world.contoso));
     assert_eq!(saved.customer_count(world.contoso), 1);
 }
 

@@ -11,9 +11,9 @@ use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use customer_guard::domain::ids::TenantId;
 use customer_guard::domain::policy::{Night, SyncPolicy};
 use customer_guard::grpc::PortalLink;
+use customer_guard::grpc::proto;
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
 use customer_guard::grpc::proto::sync_service_client::SyncServiceClient;
-use customer_guard::grpc::proto;
 use customer_guard::partner_center::settings as partner_center;
 use customer_guard::simulator::partner::{Partner, PartnerKind as SimulatedKind};
 use customer_guard::simulator::{Simulator, demo_partners};
@@ -159,7 +159,10 @@ impl World {
 impl Guard {
     async fn start(plan: &Plan, upstream: &Upstream, database: PathBuf) -> Self {
         // `RUST_LOG=info cargo test` shows what the service says.
-        let _ = tracing_subscriber::fmt().with_env_filter(tracing_subscriber::EnvFilter::from_default_env()).with_test_writer().try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_test_writer()
+            .try_init();
         let accounts = plan.partners.iter().map(|name| account(name, plan, upstream)).collect();
         let settings = Settings {
             listen: "127.0.0.1:0".parse().expect("an address"),
@@ -168,10 +171,7 @@ impl Guard {
             accounts,
         };
         let app = App::build(settings, plan.clock.clone()).await.expect("the service starts");
-        let channel = Channel::from_shared(format!("http://{}", app.address()))
-            .expect("an address")
-            .connect()
-            .await;
+        let channel = Channel::from_shared(format!("http://{}", app.address())).expect("an address").connect().await;
         let address = app.address();
         let stop = CancellationToken::new();
         let run = tokio::spawn(app.run(stop.clone()));
