@@ -1,1 +1,14 @@
-fn main() {}
+//! The program: reads the command line, does what it says, and ends with its exit code. Nothing else.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    cli::run(cli::Arguments::parse()).await
+}

@@ -15,8 +15,8 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
     ("partner_center", &["clock", "domain"]),
     ("sync", &["clock", "domain", "store", "operations", "partner_center"]),
     ("grpc", &["clock", "domain", "store", "operations"]),
-    ("telemetry", &["config"]),
-    ("config", &["clock", "domain", "partner_center", "grpc", "app"]),
+    ("telemetry", &[]),
+    ("config", &["clock", "domain", "partner_center", "grpc", "app", "telemetry"]),
     ("app", &["clock", "domain", "store", "operations", "partner_center", "sync", "grpc"]),
     // Plays Microsoft: it knows nothing of the service, and only the demo and the tests know it.
     ("simulator", &[]),
@@ -92,7 +92,8 @@ fn sources() -> Vec<Source> {
 fn names_word(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back();
-        let is_part = |character: char| character.is_alphanumeric() || character == '_' || character == ':';
+        // A log filter in a text names a crate without using it.
+        let is_part = |character: char| character.is_alphanumeric() || ['_', ':', '"', ','].contains(&character);
         !before.is_some_and(is_part) && line[at + word.len()..].starts_with("::")
     })
 }
@@ -187,7 +188,7 @@ fn a_file_has_one_idea_and_a_name_that_tells_it() {
 fn errors_of_the_database_and_of_partner_center_are_logged_without_their_debug_form() {
     // PostgreSQL's debug form quotes the failing row.
     let mut wrong = Vec::new();
-    for source in sources() {
+    for source in sources().iter().filter(|source| source.module != "simulator") {
         for (number, line) in source.code() {
             if line.contains("error = ?") || line.contains("{error:?}") {
                 wrong.push(format!("{}:{number}", source.path.display()));

@@ -37,8 +37,8 @@ const call = (method, request) =>
 function detailsOf(error) {
   const [packed] = error.metadata.get("grpc-status-details-bin");
   const found = {};
-  for (const { type_url, value } of details.lookupType("Status").decode(packed).details.map((any) => ({ type_url: any.typeUrl, value: any.value }))) {
-    const name = type_url.split("/").pop();
+  for (const { typeUrl, value } of details.lookupType("Status").decode(packed).details) {
+    const name = typeUrl.split("/").pop();
     if (name === "google.rpc.ErrorInfo") found[name] = details.lookupType("ErrorInfo").decode(value);
     if (name === "customerguard.v1.EditRefused") found[name] = own.lookupType(name).decode(value);
   }
@@ -59,11 +59,12 @@ console.log(`${listed} customers in all, none twice`);
 
 const first = await call("ListCustomers", { parent: "partnerAccounts/contoso", page_size: 1 });
 const [customer] = first.customers;
+const tour = `node ${Date.now()}`;
 const changed = await call("UpdateCustomer", {
-  customer: { name: customer.name, etag: customer.etag, labels: { ...customer.labels, toured: "node" } },
+  customer: { name: customer.name, etag: customer.etag, labels: { ...customer.labels, toured: tour } },
   update_mask: { paths: ["labels"] },
 });
-assert.equal(changed.labels.toured, "node");
+assert.equal(changed.labels.toured, tour);
 console.log(`${customer.name} has a new label`);
 
 const refusal = await call("UpdateCustomer", {

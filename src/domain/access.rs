@@ -63,6 +63,16 @@ pub enum Scope {
     Only(BTreeSet<PartnerAccountId>),
 }
 
+impl Scope {
+    /// Whether the account is in the scope.
+    pub fn contains(&self, account: &PartnerAccountId) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Only(accounts) => accounts.contains(account),
+        }
+    }
+}
+
 /// Who is calling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -90,11 +100,7 @@ impl Caller {
 
     /// Whether the caller may do `action` in `account`. Asked before anything is looked up (AIP-211).
     pub fn may(&self, action: Action, account: &PartnerAccountId) -> Result<(), Denied> {
-        let in_scope = match &self.scope {
-            Scope::Every => true,
-            Scope::Only(accounts) => accounts.contains(account),
-        };
-        self.allow(in_scope && self.has_role_for(action), action)
+        self.allow(self.scope.contains(account) && self.has_role_for(action), action)
     }
 
     /// Whether the caller may do `action` somewhere; what it sees is then limited to its scope.

@@ -128,6 +128,9 @@ pub fn draft(message: proto::Customer, problems: &mut Vec<FieldProblem>) -> Cust
     if proto::Source::try_from(message.source).is_err() {
         problems.push(FieldProblem::new("customer.source", UNKNOWN_VALUE));
     }
+    if proto::Relationship::try_from(message.relationship).is_err() {
+        problems.push(FieldProblem::new("customer.relationship", UNKNOWN_VALUE));
+    }
     let status = status_of("customer.status", message.status).unwrap_or_else(|problem| {
         problems.push(problem);
         None

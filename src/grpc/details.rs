@@ -15,6 +15,8 @@ pub const DOMAIN: &str = "customerguard";
 
 /// How many problems of a request one error lists; the details travel in a header.
 const LISTED_MAX: usize = 20;
+/// How many bytes they may take: paths and label keys that nobody knows can be long.
+const LISTED_BYTES_MAX: usize = 3 * 1024;
 
 /// An error under construction.
 #[must_use]
@@ -44,14 +46,22 @@ impl Problem {
         self.detail("google.rpc.RetryInfo", &pb::RetryInfo { retry_delay })
     }
 
-    /// Lists problems of the request.
+    /// Lists problems of the request, as many as travel well, and says how many more there are.
     pub fn bad_request(self, problems: &[FieldProblem]) -> Self {
-        let mut field_violations: Vec<_> = problems.iter().take(LISTED_MAX).map(field_violation).collect();
-        if problems.len() > LISTED_MAX {
-            let more = format!("and {} more problems", problems.len() - LISTED_MAX);
-            field_violations.push(pb::bad_request::FieldViolation { description: more, ..Default::default() });
+        let mut listed = pb::BadRequest::default();
+        for problem in problems.iter().take(LISTED_MAX) {
+            listed.field_violations.push(field_violation(problem));
+            if listed.encoded_len() > LISTED_BYTES_MAX {
+                listed.field_violations.pop();
+                break;
+            }
         }
-        self.detail("google.rpc.BadRequest", &pb::BadRequest { field_violations })
+        let more = problems.len() - listed.field_violations.len();
+        if more > 0 {
+            let description = format!("and {more} more problems");
+            listed.field_violations.push(pb::bad_request::FieldViolation { description, ..Default::default() });
+        }
+        self.detail("google.rpc.BadRequest", &listed)
     }
 
     /// Adds a detail by its full name.
@@ -60,17 +70,26 @@ impl Problem {
         self
     }
 
+    /// How many bytes the details take so far.
+    pub fn encoded_len(&self) -> usize {
+        self.message_with_details().encoded_len()
+    }
+
     /// The finished status.
     pub fn status(self) -> Status {
+        let details = self.message_with_details().encode_to_vec();
+        Status::with_details(self.code, self.message, details.into())
+    }
+
+    fn message_with_details(&self) -> pb::Status {
         let info = pb::ErrorInfo {
             reason: reason_name(self.reason).to_owned(),
             domain: DOMAIN.to_owned(),
-            metadata: self.metadata,
+            metadata: self.metadata.clone(),
         };
         let mut details = vec![any("google.rpc.ErrorInfo", &info)];
-        details.extend(self.details);
-        let status = pb::Status { code: self.code as i32, message: self.message.clone(), details };
-        Status::with_details(self.code, self.message, status.encode_to_vec().into())
+        details.extend_from_slice(&self.details);
+        pb::Status { code: self.code as i32, message: self.message.clone(), details }
     }
 }
 

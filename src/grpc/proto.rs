@@ -1,5 +1,5 @@
 //! The generated types of package `customerguard.v1`.
-#![expect(clippy::all, clippy::pedantic, clippy::nursery, reason = "generated")]
+#![expect(clippy::all, clippy::pedantic, clippy::nursery, clippy::allow_attributes, reason = "generated")]
 
 tonic::include_proto!("customerguard.v1");
 

@@ -56,8 +56,8 @@ pub fn fix(account: &ServedAccount, customer: &Customer, portal: &PortalLink) ->
 
 /// Details travel in a header, and many clients refuse headers beyond 8 KiB; encoded as text they grow by a third.
 const DETAILS_MAX: usize = 4 * 1024;
-/// Room for `ErrorInfo`, `Help` and the framing of the details.
-const OTHER_DETAILS: usize = 900;
+/// What a detail's type name and the lengths around it cost at most.
+const FRAME: usize = 80;
 /// Fields that would have passed; there are not many that could.
 const ACCEPTABLE_MAX: usize = 10;
 
@@ -77,41 +77,52 @@ pub fn refused(refused: &RefusedEdit, account: &ServedAccount, portal: &PortalLi
         source_verified_at: customer.microsoft.as_ref().map(|link| time(link.verified_at)),
         verify_due_by: verify_due_by(customer, &account.policy).map(time),
     };
-    shorten_edit_refused(&mut edit_refused);
     let mut preconditions = pb::PreconditionFailure {
         violations: refusal.violations.iter().map(|violation| precondition(&name, violation)).collect(),
     };
-    shorten_preconditions(&mut preconditions, edit_refused.encoded_len(), &name);
     let help = pb::Help { links: vec![pb::help::Link { description: fix.instruction, url: fix.uri }] };
     let message = sentence(customer, &refusal.violations);
-    Problem::new(Code::FailedPrecondition, proto::ErrorReason::FieldOwnedByPartnerCenter, message)
+    let problem = Problem::new(Code::FailedPrecondition, proto::ErrorReason::FieldOwnedByPartnerCenter, message)
         .with("customer", &name)
         .with("decisionId", decision_id)
         .with("owner", "PARTNER_CENTER")
         .with("policyRevision", POLICY_REVISION)
+        .detail("google.rpc.Help", &help);
+    let room = DETAILS_MAX.saturating_sub(problem.encoded_len() + 2 * FRAME);
+    shorten_edit_refused(&mut edit_refused, room.saturating_sub(shortest_preconditions(&preconditions, &name)));
+    shorten_preconditions(&mut preconditions, room.saturating_sub(edit_refused.encoded_len()), &name);
+    problem
         .detail("google.rpc.PreconditionFailure", &preconditions)
-        .detail("google.rpc.Help", &help)
         .detail("customerguard.v1.EditRefused", &edit_refused)
         .status()
 }
 
 /// Drops violations from the end until the message fits, and says how many.
-fn shorten_edit_refused(edit_refused: &mut proto::EditRefused) {
-    while edit_refused.encoded_len() > DETAILS_MAX - OTHER_DETAILS && edit_refused.violations.pop().is_some() {
+fn shorten_edit_refused(edit_refused: &mut proto::EditRefused, room: usize) {
+    while edit_refused.encoded_len() > room && edit_refused.violations.pop().is_some() {
         edit_refused.more_violations += 1;
     }
 }
 
-/// `EditRefused` is complete before this list is: here a last entry says how many more there are.
-fn shorten_preconditions(preconditions: &mut pb::PreconditionFailure, taken: usize, name: &str) {
-    let room = (DETAILS_MAX - OTHER_DETAILS).saturating_sub(taken);
-    let mut dropped = 0_usize;
-    let more = |dropped: usize| pb::precondition_failure::Violation {
+/// What one violation takes, and the entry that says how many more there are.
+fn shortest_preconditions(preconditions: &pb::PreconditionFailure, name: &str) -> usize {
+    let violations =
+        preconditions.violations.first().cloned().into_iter().chain([more_preconditions(usize::MAX, name)]);
+    pb::PreconditionFailure { violations: violations.collect() }.encoded_len()
+}
+
+fn more_preconditions(dropped: usize, name: &str) -> pb::precondition_failure::Violation {
+    pb::precondition_failure::Violation {
         r#type: GuardRule::FieldOwnedByPartnerCenter.name().to_owned(),
         subject: name.to_owned(),
         description: format!("and {dropped} more fields; EditRefused lists them"),
-    };
-    let room_for_more = more(usize::MAX).encoded_len() + 4;
+    }
+}
+
+/// `EditRefused` is complete before this list is: here a last entry says how many more there are.
+fn shorten_preconditions(preconditions: &mut pb::PreconditionFailure, room: usize, name: &str) {
+    let mut dropped = 0_usize;
+    let room_for_more = more_preconditions(usize::MAX, name).encoded_len() + 4;
     while preconditions.encoded_len() + if dropped > 0 { room_for_more } else { 0 } > room
         && preconditions.violations.len() > 1
     {
@@ -119,7 +130,7 @@ fn shorten_preconditions(preconditions: &mut pb::PreconditionFailure, taken: usi
         dropped += 1;
     }
     if dropped > 0 {
-        preconditions.violations.push(more(dropped));
+        preconditions.violations.push(more_preconditions(dropped, name));
     }
 }
 
@@ -129,7 +140,8 @@ fn sentence(customer: &Customer, violations: &[Violation]) -> String {
     let more = if count > 3 { format!(" and {} more", count - 3) } else { String::new() };
     let ended = customer.relationship() == Some(Relationship::Ended);
     let whose = if ended { "a former Microsoft customer" } else { "a Microsoft customer" };
-    format!("{fields}{more} of {whose} cannot be changed here: Microsoft Partner Center owns them")
+    let them = if count == 1 { "it" } else { "them" };
+    format!("{fields}{more} of {whose} cannot be changed here: Microsoft Partner Center owns {them}")
 }
 
 fn field_violation(violation: &Violation) -> proto::FieldViolation {

@@ -37,7 +37,9 @@ pub async fn get_sync_status(
 ) -> Result<SyncStatus, SyncRunError> {
     caller.may(Action::ReadSync, account)?;
     let policy = accounts.find(account)?.policy.clone();
-    let sync = store.account_sync(account).await?;
+    let mut sync = store.account_sync(account).await?;
+    // A pause that is over holds nothing back any more.
+    sync.throttled_until = sync.throttled_until.filter(|until| *until > now);
     let backlog = store.backlog(account).await?;
     let last_full = match store.last_full_run(account).await? {
         Some(run) => Some(counted(store, run).await?),

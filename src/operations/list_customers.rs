@@ -1,10 +1,12 @@
 //! Returns customers page by page, by account and id.
 
-use crate::domain::access::{Action, Caller, Denied, Scope};
+use std::collections::BTreeSet;
+
+use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
 use crate::domain::ids::PartnerAccountId;
 use crate::operations::accounts::{AccountNotFound, Accounts};
-use crate::store::{self, AfterCustomer, CustomerScope, Store};
+use crate::store::{self, AfterCustomer, Store};
 
 /// Whose customers are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,22 +49,20 @@ pub async fn list_customers(
     after: Option<&AfterCustomer>,
     page_size: u32,
 ) -> Result<CustomerList, ListCustomersError> {
-    let scope = match parent {
+    let accounts: BTreeSet<_> = match parent {
         Parent::Account(account) => {
             caller.may(Action::ReadCustomers, account)?;
             accounts.find(account)?;
-            CustomerScope::Account(account.clone())
+            BTreeSet::from([account.clone()])
         }
         Parent::Every => {
             caller.may_somewhere(Action::ReadCustomers)?;
-            match &caller.scope {
-                Scope::Every => CustomerScope::Every,
-                Scope::Only(accounts) => CustomerScope::Accounts(accounts.clone()),
-            }
+            let served = accounts.iter().map(|served| served.account.id.clone());
+            served.filter(|account| caller.scope.contains(account)).collect()
         }
     };
     // One more than asked for tells whether there is another page.
-    let mut customers = store.customers(&scope, after, page_size.saturating_add(1)).await?;
+    let mut customers = store.customers(&accounts, after, page_size.saturating_add(1)).await?;
     let wanted = usize::try_from(page_size).unwrap_or(usize::MAX);
     let next = if customers.len() > wanted {
         customers.truncate(wanted);

@@ -63,7 +63,7 @@ pub enum UpdateCustomerError {
 }
 
 enum Outcome {
-    Saved(Customer),
+    Saved(Box<Customer>),
     Refused(Box<RefusedEdit>),
 }
 
@@ -87,9 +87,11 @@ pub async fn update_customer(
             }
             match (review::review(&customer, &edit), mode) {
                 (Review::Invalid(problems), _) => Err(UpdateCustomerError::Invalid(problems)),
-                (Review::Allowed(allowed), WriteMode::ValidateOnly) => Ok(Outcome::Saved(allowed.after().clone())),
+                (Review::Allowed(allowed), WriteMode::ValidateOnly) => {
+                    Ok(Outcome::Saved(Box::new(allowed.after().clone())))
+                }
                 (Review::Allowed(allowed), WriteMode::Write) => match tx.save_edit(allowed, &caller.subject).await? {
-                    Saved::Now(saved) | Saved::Unchanged(saved) => Ok(Outcome::Saved(saved)),
+                    Saved::Now(saved) | Saved::Unchanged(saved) => Ok(Outcome::Saved(Box::new(saved))),
                     Saved::Stale => Err(stale()),
                 },
                 (Review::Refused(refusal), WriteMode::ValidateOnly) => {
@@ -104,7 +106,7 @@ pub async fn update_customer(
         })
         .await?;
     match outcome {
-        Outcome::Saved(customer) => Ok(customer),
+        Outcome::Saved(customer) => Ok(*customer),
         Outcome::Refused(refused) => Err(UpdateCustomerError::Refused(refused)),
     }
 }

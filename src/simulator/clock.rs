@@ -78,6 +78,7 @@ impl Clock {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "Microsoft's own clock: the simulator shares none with the service")]
 fn machine_time() -> DateTime<Utc> {
     SystemTime::now().into()
 }

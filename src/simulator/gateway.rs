@@ -309,6 +309,7 @@ impl Asked<'_> {
 
 impl RequestIds {
     /// Takes the caller's ids, or makes them (FACTS.md 1.7).
+    #[expect(clippy::disallowed_methods, reason = "an id of Microsoft's, not one of the service's")]
     fn of(headers: &HeaderMap) -> Self {
         let id = |name: &str| {
             headers

@@ -80,6 +80,7 @@ impl World {
         Self::serving(simulator).await
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the server lives as long as the test's runtime")]
     async fn serving(simulator: Simulator) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

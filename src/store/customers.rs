@@ -70,17 +70,6 @@ const UPDATE_STATE: &str = "
     UPDATE customer SET revision = $4, sync_state = $45, updated_at = $49
     WHERE account = $1 AND id = $2 AND revision = $4 - 1";
 
-/// Which customers a list is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CustomerScope {
-    /// Those of one account.
-    Account(PartnerAccountId),
-    /// Those of several accounts.
-    Accounts(BTreeSet<PartnerAccountId>),
-    /// Those of every account.
-    Every,
-}
-
 /// The customer after which a list goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AfterCustomer {
@@ -148,43 +137,40 @@ impl Store {
         row.as_ref().map(customer_row::customer).transpose()
     }
 
-    /// Up to `limit` customers after `after`, ordered by account and id. Ids never change, so a row that exists
-    /// throughout a walk is met exactly once.
+    /// Up to `limit` customers of these accounts after `after`, ordered by account and id. Ids never change, so a row
+    /// that exists throughout a walk is met exactly once.
     pub async fn customers(
         &self,
-        scope: &CustomerScope,
+        accounts: &BTreeSet<PartnerAccountId>,
         after: Option<&AfterCustomer>,
         limit: u32,
     ) -> Result<Vec<Customer>, Error> {
-        const IN_ACCOUNT: &str = concat!(
+        const SELECT: &str = concat!(
             "SELECT ",
             customer_columns!(),
             customer_tables!(),
             "WHERE c.account = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
         );
-        const ANYWHERE: &str = concat!(
-            "SELECT ",
-            customer_columns!(),
-            customer_tables!(),
-            "WHERE (c.account, c.id) > ($1, $2) AND ($4 IS NULL OR c.account IN (SELECT value FROM json_each($4)))
-             ORDER BY c.account, c.id LIMIT $3"
-        );
-        let after_account = after.map_or("", |after| after.account.as_str());
-        let after_id = after.map_or(String::new(), |after| after.id.to_string());
-        let query = match scope {
-            CustomerScope::Account(account) => {
-                sqlx::query(IN_ACCOUNT).bind(account.as_str()).bind(after_id).bind(limit)
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut customers = Vec::new();
+        // Account by account: each statement is a range of the primary key.
+        for account in accounts.iter().filter(|account| after.is_none_or(|after| **account >= after.account)) {
+            let rest = u32::try_from(wanted - customers.len()).unwrap_or(limit);
+            if rest == 0 {
+                break;
             }
-            CustomerScope::Accounts(accounts) => {
-                let accounts = serde_json::Value::from_iter(accounts.iter().map(PartnerAccountId::as_str));
-                sqlx::query(ANYWHERE).bind(after_account).bind(after_id).bind(limit).bind(Some(accounts.to_string()))
+            let after_id = after.filter(|after| after.account == *account).map(|after| after.id.to_string());
+            let rows = sqlx::query(SELECT)
+                .bind(account.as_str())
+                .bind(after_id.unwrap_or_default())
+                .bind(rest)
+                .fetch_all(&self.readers)
+                .await?;
+            for row in &rows {
+                customers.push(customer_row::customer(row)?);
             }
-            CustomerScope::Every => {
-                sqlx::query(ANYWHERE).bind(after_account).bind(after_id).bind(limit).bind(None::<String>)
-            }
-        };
-        let rows = query.fetch_all(&self.readers).await?;
-        rows.iter().map(customer_row::customer).collect()
+        }
+        Ok(customers)
     }
 }
 

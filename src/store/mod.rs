@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::store::wakeup::Wakeups;
 
 pub use accounts::TenantChanged;
-pub use customers::{AfterCustomer, CustomerScope, Saved, SavedPlan};
+pub use customers::{AfterCustomer, Saved, SavedPlan};
 pub use decisions::Decision;
 pub use error::Error;
 pub use meta::PageTokenKey;

@@ -8,7 +8,7 @@ use chrono::{Days, NaiveDate};
 use crate::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::partner_center::audit_records::{AuditRecord, AuditStatus};
-use crate::partner_center::error::Problem;
+use crate::partner_center::error::{Call, Error, Problem};
 use crate::store::{self, Priority};
 use crate::sync::{Interruption, Worker};
 
@@ -38,6 +38,15 @@ fn may_change_a_customer(operation: &str) -> bool {
     OPERATIONS.contains(&operation) || operation.contains("relationship")
 }
 
+/// Whether a failure is the log's; without an access token or a connection nothing else can be read either.
+const fn is_about_the_log(error: &Error) -> bool {
+    match (error.call, &error.problem) {
+        (_, Problem::Throttled { .. } | Problem::Unreachable { .. }) => false,
+        (Call::AuditRecords, _) => true,
+        (Call::AccessToken | Call::ListCustomers | Call::GetCustomer | Call::WebhookRegistration, _) => false,
+    }
+}
+
 fn utc_day(instant: Timestamp) -> NaiveDate {
     instant.to_utc().date_naive()
 }
@@ -56,7 +65,7 @@ impl Worker {
     pub(super) async fn poll_audit_log_or_say_why_not(&mut self, now: Timestamp) -> Result<(), Interruption> {
         let error = match self.poll_audit_log(now).await {
             Ok(()) => return self.say_audit_log_is_read().await,
-            Err(Interruption::Upstream(error)) if !matches!(error.problem, Problem::Throttled { .. }) => error,
+            Err(Interruption::Upstream(error)) if is_about_the_log(&error) => error,
             Err(interruption) => return Err(interruption),
         };
         tracing::warn!(account = %self.account, error = %error, "the audit log cannot be read");

@@ -128,8 +128,10 @@ impl Worker {
             self.poll_audit_log_or_say_why_not(now).await?;
             self.audit_due_at = now.plus(self.policy.audit_interval);
         }
-        let listed_more = self.list_next_pages().await?;
+        let listed = self.list_next_pages().await;
+        // A list that cannot be read does not keep anybody from being looked at.
         let drained_more = self.drain().await?;
+        let listed_more = listed?;
         let finished_a_run = self.finish_runs().await?;
         if self.webhook_due_at <= now {
             self.check_webhook(now).await?;

@@ -1,0 +1,90 @@
+//! The demo's settings: as a service would have them, but quick, as its Partner Center is on this machine.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use customer_guard::app::{AccountSettings, Settings};
+use customer_guard::config::usual_portal_link;
+use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
+use customer_guard::domain::ids::TenantId;
+use customer_guard::domain::policy::{Night, SyncPolicy};
+use customer_guard::partner_center::settings::{Endpoints, LARGEST_PAGE, Settings as UpstreamSettings, Timeouts};
+use customer_guard::simulator::partner::{Partner, PartnerKind as SimulatedKind};
+use secrecy::SecretString;
+
+use super::world::World;
+
+/// The simulator has no quota unless somebody sets one; this only keeps the machine usable.
+const REQUESTS_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(30_000 - 1);
+const CONCURRENCY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(8 - 1);
+/// The list is read so much less often than the audit log.
+const POLLS_PER_LIST: u32 = 3;
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const COOLDOWN: Duration = Duration::from_secs(60);
+
+/// How often the demo looks.
+pub(super) struct Pace {
+    /// At the audit log.
+    pub poll: Duration,
+}
+
+impl Pace {
+    pub(super) const fn polling_every(poll: Duration) -> Self {
+        Self { poll }
+    }
+}
+
+/// Settings for the partners of `world`, served at `simulator`.
+pub(super) fn settings(
+    listen: SocketAddr,
+    folder: &Path,
+    world: &World,
+    simulator: SocketAddr,
+    pace: &Pace,
+) -> anyhow::Result<Settings> {
+    let policy = SyncPolicy {
+        night: Night::new("0 2 * * *", "UTC")?,
+        audit_interval: pace.poll,
+        list_interval: pace.poll * POLLS_PER_LIST,
+        verify_within: DAY,
+        manual_cooldown: COOLDOWN,
+    };
+    let accounts = world.partners().iter().map(|partner| account(partner, simulator, &policy));
+    Ok(Settings {
+        listen,
+        database: folder.join("customer-guard.db"),
+        portal: usual_portal_link().context("the usual portal link is broken")?,
+        accounts: accounts.collect::<anyhow::Result<_>>()?,
+    })
+}
+
+fn account(partner: &Partner, simulator: SocketAddr, policy: &SyncPolicy) -> anyhow::Result<AccountSettings> {
+    let kind = match partner.kind {
+        SimulatedKind::DirectBill => PartnerKind::DirectBill,
+        SimulatedKind::IndirectProvider => PartnerKind::IndirectProvider,
+        SimulatedKind::IndirectReseller => PartnerKind::IndirectReseller,
+    };
+    let tenant_id = TenantId::new(partner.tenant_id);
+    let id = partner.name.parse()?;
+    let root = format!("http://{simulator}");
+    let endpoints =
+        Endpoints { api_root: root.clone(), authority: root, ..UpstreamSettings::endpoints_of(Cloud::Global) };
+    Ok(AccountSettings {
+        account: PartnerAccount { id, display_name: partner.name.clone(), kind, cloud: Cloud::Global, tenant_id },
+        policy: policy.clone(),
+        partner_center: UpstreamSettings {
+            endpoints,
+            tenant_id,
+            client_id: partner.client_id.clone(),
+            client_secret: SecretString::from(partner.client_secret.clone()),
+            requests_per_minute: REQUESTS_PER_MINUTE,
+            concurrency: CONCURRENCY,
+            page_size: LARGEST_PAGE,
+            application_name: concat!("CustomerGuard/", env!("CARGO_PKG_VERSION")).to_owned(),
+            timeouts: Timeouts::USUAL,
+        },
+    })
+}

@@ -1,0 +1,55 @@
+//! Reads a secret from its file. Neither the secret nor the path is ever part of what is said about it: somebody may
+//! have put the secret where the path belongs.
+
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use secrecy::SecretString;
+
+use crate::config::value::Wrong;
+
+/// No client secret is longer; another file was meant.
+const LONGEST_SECRET: u64 = 4096;
+
+/// The secret in that file, without the white space around it.
+pub(super) fn read(path: &str) -> Result<SecretString, Wrong> {
+    let unreadable = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => "names a file that does not exist".to_owned(),
+        ErrorKind::PermissionDenied => "names a file that this user may not read".to_owned(),
+        _ => format!("names a file that cannot be read: {}", error.kind()),
+    };
+    let mut file = File::open(Path::new(path)).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err("names something that is no file".to_owned());
+    }
+    if metadata.len() > LONGEST_SECRET {
+        return Err("names a file that is too long for a secret".to_owned());
+    }
+    if is_open_to_others(&metadata) {
+        return Err("names a file that others than its owner may read; put that right with: chmod 600 FILE".to_owned());
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|_| "names a file that is no text".to_owned())?;
+    let secret = text.trim();
+    if secret.is_empty() {
+        return Err("names an empty file".to_owned());
+    }
+    if secret.contains(char::is_whitespace) {
+        return Err("names a file that holds more than a secret: there is white space inside".to_owned());
+    }
+    Ok(SecretString::from(secret))
+}
+
+#[cfg(unix)]
+fn is_open_to_others(metadata: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    metadata.permissions().mode() & 0o077 != 0
+}
+
+/// Elsewhere files have no such bits to look at.
+#[cfg(not(unix))]
+fn is_open_to_others(_metadata: &Metadata) -> bool {
+    false
+}

@@ -1,0 +1,140 @@
+//! Reads what stands for the service, and how accounts are kept level where one may differ from the others.
+
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::config::reader::{Noted, Reader};
+use crate::config::settings::{self, Setting};
+use crate::config::value::{self, Wrong};
+use crate::domain::policy::{Night, SyncPolicy};
+use crate::grpc::PortalLink;
+use crate::telemetry;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// What stands once.
+pub(super) struct Service {
+    pub listen: SocketAddr,
+    pub database: PathBuf,
+    pub portal: PortalLink,
+    pub log: telemetry::Settings,
+}
+
+/// How an account is kept level, as far as accounts may differ.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    night: String,
+    time_zone: String,
+    audit_interval: Duration,
+    list_interval: Duration,
+    verify_within: Duration,
+    manual_cooldown: Duration,
+    pub requests_per_minute: NonZeroU32,
+    pub concurrency: NonZeroUsize,
+}
+
+impl Pace {
+    /// The policy of an account that is kept level so.
+    pub(super) fn policy(&self) -> Result<SyncPolicy, Noted> {
+        Ok(SyncPolicy {
+            // Both were read, so they are sound.
+            night: Night::new(&self.night, &self.time_zone).map_err(|_| Noted)?,
+            audit_interval: self.audit_interval,
+            list_interval: self.list_interval,
+            verify_within: self.verify_within,
+            manual_cooldown: self.manual_cooldown,
+        })
+    }
+}
+
+/// Reads what stands once.
+pub(super) fn read(reader: &mut Reader<'_>) -> Result<Service, Noted> {
+    let listen = listen(reader);
+    let database = database(reader);
+    let portal = reader.value(&settings::PORTAL_LINK, None, value::portal_link);
+    let filter = reader.value(&settings::LOG, None, value::log_filter);
+    let format = reader.value(&settings::LOG_FORMAT, None, value::log_format);
+    let log = telemetry::Settings { filter: filter?, format: format? };
+    Ok(Service { listen: listen?, database: database?, portal: portal?, log })
+}
+
+/// Reads where the service listens.
+pub(super) fn listen(reader: &mut Reader<'_>) -> Result<SocketAddr, Noted> {
+    reader.value(&settings::LISTEN, None, value::loopback_address)
+}
+
+/// Reads where the database is.
+pub(super) fn database(reader: &mut Reader<'_>) -> Result<PathBuf, Noted> {
+    reader.value(&settings::DATABASE, None, value::path)
+}
+
+/// Reads the service's pace.
+pub(super) fn pace(reader: &mut Reader<'_>) -> Result<Pace, Noted> {
+    read_pace(reader, &Whose::Service)
+}
+
+/// Reads an account's pace, which is the service's where it says nothing.
+pub(super) fn pace_of_account(
+    reader: &mut Reader<'_>,
+    account: Option<&str>,
+    service: Result<&Pace, Noted>,
+) -> Result<Pace, Noted> {
+    read_pace(reader, &Whose::Account { account, service: service.ok() })
+}
+
+enum Whose<'a> {
+    Service,
+    /// Without the service's, whose problems are noted already, the account's are still looked for.
+    Account {
+        account: Option<&'a str>,
+        service: Option<&'a Pace>,
+    },
+}
+
+fn read_pace(reader: &mut Reader<'_>, whose: &Whose<'_>) -> Result<Pace, Noted> {
+    let interval = value::duration(SECOND, HOUR);
+    let list = value::duration(SECOND, DAY);
+    // Partner Center keeps no promise that is shorter, and a month without a look is no guard.
+    let verify = value::duration(MINUTE, 31 * DAY);
+    let cooldown = value::duration(Duration::ZERO, DAY);
+    let night = one(reader, whose, &settings::NIGHT, |pace| pace.night.clone(), value::night);
+    let time_zone = one(reader, whose, &settings::TIME_ZONE, |pace| pace.time_zone.clone(), value::time_zone);
+    let audit_interval = one(reader, whose, &settings::AUDIT_INTERVAL, |pace| pace.audit_interval, interval);
+    let list_interval = one(reader, whose, &settings::LIST_INTERVAL, |pace| pace.list_interval, list);
+    let verify_within = one(reader, whose, &settings::VERIFY_WITHIN, |pace| pace.verify_within, verify);
+    let manual_cooldown = one(reader, whose, &settings::MANUAL_SYNC_COOLDOWN, |pace| pace.manual_cooldown, cooldown);
+    let requests =
+        one(reader, whose, &settings::REQUESTS_PER_MINUTE, |pace| pace.requests_per_minute, value::requests_per_minute);
+    let concurrency = one(reader, whose, &settings::CONCURRENCY, |pace| pace.concurrency, value::concurrency);
+    Ok(Pace {
+        night: night?,
+        time_zone: time_zone?,
+        audit_interval: audit_interval?,
+        list_interval: list_interval?,
+        verify_within: verify_within?,
+        manual_cooldown: manual_cooldown?,
+        requests_per_minute: requests?,
+        concurrency: concurrency?,
+    })
+}
+
+fn one<T>(
+    reader: &mut Reader<'_>,
+    whose: &Whose<'_>,
+    setting: &Setting,
+    member: impl Fn(&Pace) -> T,
+    parse: impl Fn(&str) -> Result<T, Wrong>,
+) -> Result<T, Noted> {
+    match whose {
+        Whose::Service => reader.value(setting, None, parse),
+        Whose::Account { account, service } => {
+            let own = reader.optional(setting, *account, parse)?;
+            own.or_else(|| service.map(member)).ok_or(Noted)
+        }
+    }
+}
