@@ -37,10 +37,7 @@ pub async fn get_sync_status(
 ) -> Result<SyncStatus, SyncRunError> {
     caller.may(Action::ReadSync, account)?;
     let policy = accounts.find(account)?.policy.clone();
-    let mut sync = store.account_sync(account).await?;
-    // A pause that is over holds nothing back any more.
-    sync.throttled_until = sync.throttled_until.filter(|until| *until > now);
-    let backlog = store.backlog(account).await?;
+    // The runs first: what is told of the account is then never older than the run it is told beside.
     let last_full = match store.last_full_run(account).await? {
         Some(run) => Some(counted(store, run).await?),
         None => None,
@@ -49,6 +46,10 @@ pub async fn get_sync_status(
         Some(run) => Some(counted(store, run).await?),
         None => None,
     };
+    let mut sync = store.account_sync(account).await?;
+    // A pause that is over holds nothing back any more.
+    sync.throttled_until = sync.throttled_until.filter(|until| *until > now);
+    let backlog = store.backlog(account).await?;
     let finished_at = last_full.as_ref().and_then(|last| last.run.finished_at);
     let manual_allowed_at = finished_at.map(|at| at.plus(policy.manual_cooldown)).filter(|at| *at > now);
     Ok(SyncStatus {

@@ -3,13 +3,21 @@
 
 mod harness;
 
-//mod reads;
-//mod edits;
-//mod refusals;
-//mod bad_input;
-//mod incremental_sync;
+mod reads;
+mod page_tokens;
+mod edits;
+mod refusals;
+mod refusal_details;
+mod bad_input;
 mod full_sync;
-//mod removals;
-//mod refresh;
-//mod restart;
-//mod shutdown;
+mod listing;
+mod manual_sync;
+mod incremental_sync;
+mod quarantine;
+mod upstream_trouble;
+mod removals;
+mod convergence;
+mod refresh;
+mod restart;
+mod shutdown;
+mod database_guard;

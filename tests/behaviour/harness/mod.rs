@@ -1,11 +1,16 @@
 //! A service under test: an App, its upstream, its clients, and the time they live in.
 
+pub mod cast;
+pub mod database;
+pub mod told;
+pub mod upstream;
+
 use std::future::Future;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use customer_guard::app::{AccountSettings, App, Settings};
+use customer_guard::app::{AccountSettings, App, RunError, Settings};
 use customer_guard::clock::{Clock, Timestamp};
 use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use customer_guard::domain::ids::TenantId;
@@ -15,53 +20,20 @@ use customer_guard::grpc::proto;
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
 use customer_guard::grpc::proto::sync_service_client::SyncServiceClient;
 use customer_guard::partner_center::settings as partner_center;
-use customer_guard::simulator::partner::{Partner, PartnerKind as SimulatedKind};
-use customer_guard::simulator::{Simulator, demo_partners};
-use tokio::net::TcpListener;
+use customer_guard::simulator::operations::NewCustomer;
+use customer_guard::simulator::partner::PartnerKind as SimulatedKind;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
+use self::cast::{LINDEN, linden_profile};
+use self::told::Told;
+use self::upstream::{Upstream, noon};
+
 /// How long a state may take to come about before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Partner Center, played by the simulator on a port of its own.
-pub struct Upstream {
-    pub simulator: Simulator,
-    root: String,
-    stop: CancellationToken,
-    server: JoinHandle<std::io::Result<()>>,
-}
-
-impl Upstream {
-    /// With the three demo partners and nobody else.
-    pub async fn start() -> Self {
-        let simulator = Simulator::new();
-        for partner in demo_partners() {
-            simulator.add_partner(partner);
-        }
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let root = format!("http://{}", listener.local_addr().expect("an address"));
-        let stop = CancellationToken::new();
-        let served = simulator.clone();
-        let stopped = stop.clone().cancelled_owned();
-        let server = tokio::spawn(async move { served.serve(listener, stopped).await });
-        Self { simulator, root, stop, server }
-    }
-
-    /// The partner of that name.
-    pub fn partner(&self, name: &str) -> Partner {
-        let partners = self.simulator.partners();
-        let is_named = |partner: &Partner| partner.domain.starts_with(name);
-        partners.into_iter().find(is_named).expect("a demo partner")
-    }
-
-    pub async fn stop(self) {
-        self.stop.cancel();
-        self.server.await.expect("the simulator ends").expect("the simulator serves");
-    }
-}
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a test may choose; everything else is usual.
 pub struct Plan {
@@ -69,6 +41,10 @@ pub struct Plan {
     pub audit_interval: Duration,
     pub list_interval: Duration,
     pub manual_cooldown: Duration,
+    /// How many customers a page of Partner Center's list holds.
+    pub page_size: u16,
+    /// The account whose client secret is not the one Partner Center knows.
+    pub wrong_secret_of: Option<&'static str>,
     pub clock: Clock,
 }
 
@@ -80,15 +56,11 @@ impl Plan {
             audit_interval: Duration::from_secs(60),
             list_interval: Duration::from_secs(15 * 60),
             manual_cooldown: Duration::from_secs(60 * 60),
+            page_size: 500,
+            wrong_secret_of: None,
             clock: Clock::running_from(noon()),
         }
     }
-}
-
-/// Today's noon in UTC, so that the audit log of the simulator, which lives in real time, is about today.
-fn noon() -> Timestamp {
-    let today = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).date_naive();
-    today.and_hms_opt(12, 0, 0).expect("noon exists").and_utc().into()
 }
 
 /// A running service.
@@ -99,7 +71,7 @@ pub struct Guard {
     pub clock: Clock,
     pub database: PathBuf,
     stop: CancellationToken,
-    run: JoinHandle<Result<(), customer_guard::app::RunError>>,
+    run: JoinHandle<Result<(), RunError>>,
 }
 
 /// A service, its upstream and the folder they live in.
@@ -120,13 +92,34 @@ impl World {
     pub async fn with(plan: Plan, count: usize) -> Self {
         let upstream = Upstream::start().await;
         for name in &plan.partners {
-            upstream.simulator.seed(upstream.partner(name).tenant_id, count, 7).expect("a known partner");
+            upstream.seed(name, count);
         }
         let world = Self::unsynchronized(plan, upstream).await;
         for name in world.plan.partners.clone() {
             world.guard.wait_for_first_sync(name).await;
         }
         world
+    }
+
+    /// Contoso with Linden alone, synchronized, and Linden.
+    pub async fn with_linden() -> (Self, proto::Customer) {
+        Self::with_linden_of("contoso").await
+    }
+
+    /// That account with Linden alone, synchronized, and Linden.
+    pub async fn with_linden_of(account: &'static str) -> (Self, proto::Customer) {
+        let upstream = Upstream::start().await;
+        let linden = NewCustomer {
+            id: Some(LINDEN),
+            domain: Some("linden.onmicrosoft.com".to_owned()),
+            billing_profile: Some(linden_profile()),
+            ..NewCustomer::default()
+        };
+        upstream.simulator.add_customer(upstream.partner(account).tenant_id, linden).expect("a new customer");
+        let world = Self::unsynchronized(Plan { partners: vec![account], ..Plan::usual() }, upstream).await;
+        world.guard.wait_for_first_sync(account).await;
+        let linden = world.guard.of_tenant(account, LINDEN).await.expect("Linden has arrived");
+        (world, linden)
     }
 
     /// A service that has just been started against that upstream.
@@ -138,48 +131,136 @@ impl World {
 
     /// Contoso's tenant.
     pub fn contoso(&self) -> Uuid {
-        self.upstream.partner("contoso").tenant_id
+        self.upstream.contoso()
+    }
+
+    /// The tenants of contoso's customers in Partner Center, in order.
+    pub fn tenants(&self) -> Vec<Uuid> {
+        self.upstream.simulator.customers(self.contoso()).iter().map(|customer| customer.id).collect()
+    }
+
+    /// Contoso's customer of that tenant.
+    pub async fn customer(&self, tenant: Uuid) -> proto::Customer {
+        self.guard.of_tenant("contoso", tenant).await.expect("a known tenant")
+    }
+
+    /// Gives a customer another e-mail address in Partner Center; the audit log tells.
+    pub fn change_email(&self, tenant: Uuid, email: &str) {
+        let change = |profile: &mut customer_guard::simulator::customer::BillingProfile| {
+            profile.email = Some(email.to_owned());
+        };
+        self.upstream.simulator.change_billing_profile(self.contoso(), tenant, change).expect("a known customer");
+    }
+
+    /// As [`World::change_email`], but the audit log does not tell.
+    pub fn change_email_silently(&self, tenant: Uuid, email: &str) {
+        let change = |profile: &mut customer_guard::simulator::customer::BillingProfile| {
+            profile.email = Some(email.to_owned());
+        };
+        self.upstream.simulator.change_silently(self.contoso(), tenant, change).expect("a known customer");
+    }
+
+    /// Waits until contoso's customer of that tenant has that e-mail address, moving the time by `step` at every look.
+    pub async fn wait_for_email(&self, tenant: Uuid, email: &str, step: Duration) {
+        eventually(&format!("{email} arrives"), async || {
+            self.advance(step);
+            let found = self.guard.of_tenant("contoso", tenant).await?;
+            (found.primary_contact?.email == email).then_some(())
+        })
+        .await;
+    }
+
+    /// Moves the time of the service and of Partner Center alike. A test has one thread, so that nobody acts on the
+    /// new time before the test waits for something.
+    pub fn advance(&self, by: Duration) {
+        self.upstream.simulator.clock().advance(by);
+        self.guard.clock.advance(by);
+    }
+
+    /// Lets the audit interval pass and waits until the log was read and everybody it named was looked at.
+    pub async fn read_audit_log(&self) {
+        self.advance(self.plan.audit_interval);
+        let from = self.guard.clock.now();
+        eventually("the audit log is read", async || {
+            let status = self.guard.status("contoso").await;
+            let read = status.audit_polled_at.is_some_and(|at| micros(at) >= from.micros());
+            (read && status.backlog == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Lets the list interval pass and waits until the list was read and everybody it named was looked at.
+    pub async fn read_list(&self) -> proto::SyncRun {
+        self.advance(self.plan.list_interval);
+        self.list_read_since(self.guard.clock.now()).await
+    }
+
+    /// Waits until a list was read that began at that time or later.
+    pub async fn list_read_since(&self, from: Timestamp) -> proto::SyncRun {
+        let is_it = |run: &proto::SyncRun| {
+            run.kind() == proto::SyncRunKind::ListDiff
+                && run.state() == proto::SyncRunState::Succeeded
+                && run.start_time.is_some_and(|at| micros(at) >= from.micros())
+        };
+        let read = async || self.guard.runs("contoso").await.into_iter().find(is_it);
+        eventually("the list is read", read).await
+    }
+
+    /// Lets the time pass until the next night has begun, and waits until it is done.
+    pub async fn pass_a_night(&self) -> proto::SyncRun {
+        let night = micros(self.guard.status("contoso").await.next_night_at.expect("there is a next night"));
+        self.advance(Timestamp::from_micros(night).since(self.guard.clock.now()));
+        eventually("the night is done", async || {
+            let done = self.guard.status("contoso").await.last_full_sync?;
+            (micros(done.start_time?) >= night).then_some(done)
+        })
+        .await
     }
 
     /// Stops the service and starts it again on the same database.
     pub async fn restart(self) -> Self {
+        self.restart_after(|| ()).await
+    }
+
+    /// As [`World::restart`], with something that happens while nobody serves.
+    pub async fn restart_after(self, meanwhile: impl FnOnce()) -> Self {
         let Self { upstream, guard, folder, plan } = self;
         let database = guard.database.clone();
         guard.stop().await;
+        meanwhile();
         let guard = Guard::start(&plan, &upstream, database).await;
         Self { upstream, guard, folder, plan }
     }
 
+    /// Stops everything; what must hold in every world held in this one.
     pub async fn end(self) {
+        database::assert_sound(&self.guard.database).await;
         self.guard.stop().await;
         self.upstream.stop().await;
+    }
+}
+
+/// The settings of a service of that plan.
+pub fn settings(plan: &Plan, upstream: &Upstream, database: &Path) -> Settings {
+    Settings {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        database: database.to_owned(),
+        portal: PortalLink::new("https://portal.example/customers/{tenant_id}").expect("a sound template"),
+        accounts: plan.partners.iter().map(|name| account(name, plan, upstream)).collect(),
     }
 }
 
 impl Guard {
     async fn start(plan: &Plan, upstream: &Upstream, database: PathBuf) -> Self {
         // `RUST_LOG=info cargo test` shows what the service says.
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-            .with_test_writer()
-            .try_init();
-        let accounts = plan.partners.iter().map(|name| account(name, plan, upstream)).collect();
-        let settings = Settings {
-            listen: "127.0.0.1:0".parse().expect("an address"),
-            database: database.clone(),
-            portal: PortalLink::new("https://portal.example/customers/{tenant_id}").expect("a sound template"),
-            accounts,
-        };
-        let app = App::build(settings, plan.clock.clone()).await.expect("the service starts");
-        let channel = Channel::from_shared(format!("http://{}", app.address())).expect("an address").connect().await;
-        let address = app.address();
+        let filter = tracing_subscriber::EnvFilter::from_default_env();
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        let app =
+            App::build(settings(plan, upstream, &database), plan.clock.clone()).await.expect("the service starts");
+        // The listener is bound before the service runs, so that nobody is turned away.
+        let channel = Channel::from_shared(format!("http://{}", app.address())).expect("an address").connect_lazy();
         let stop = CancellationToken::new();
-        let run = tokio::spawn(app.run(stop.clone()));
-        let channel = match channel {
-            Ok(channel) => channel,
-            // The listener is bound before the service runs; a first try may only lack an answer.
-            Err(_) => Channel::from_shared(format!("http://{address}")).expect("an address").connect_lazy(),
-        };
+        let run = TaskTracker::new().spawn(app.run(stop.clone()));
         Self {
             customers: CustomerServiceClient::new(channel.clone()).max_decoding_message_size(16 << 20),
             sync: SyncServiceClient::new(channel.clone()),
@@ -223,6 +304,13 @@ impl Guard {
         }
     }
 
+    /// The newest runs of an account, newest first.
+    pub async fn runs(&self, account: &str) -> Vec<proto::SyncRun> {
+        let parent = format!("partnerAccounts/{account}");
+        let request = proto::ListSyncRunsRequest { parent, ..Default::default() };
+        self.sync.clone().list_sync_runs(request).await.expect("runs").into_inner().sync_runs
+    }
+
     pub async fn get(&self, name: &str) -> proto::Customer {
         let request = proto::GetCustomerRequest { name: name.to_owned() };
         self.customers.clone().get_customer(request).await.expect("a customer").into_inner()
@@ -234,16 +322,49 @@ impl Guard {
         self.all(account).await.into_iter().find(|customer| customer.microsoft_tenant_id == tenant)
     }
 
-    pub async fn update(&self, customer: proto::Customer, paths: &[&str]) -> Result<proto::Customer, tonic::Status> {
-        let update_mask = Some(prost_types::FieldMask { paths: paths.iter().map(ToString::to_string).collect() });
-        let request = proto::UpdateCustomerRequest { customer: Some(customer), update_mask, validate_only: false };
-        self.customers.clone().update_customer(request).await.map(tonic::Response::into_inner)
+    /// Updates by paths; `None` sends no mask at all.
+    pub async fn try_update(&self, customer: proto::Customer, mask: Option<&[&str]>) -> Result<proto::Customer, Told> {
+        let field_mask =
+            |paths: &[&str]| prost_types::FieldMask { paths: paths.iter().map(ToString::to_string).collect() };
+        let update_mask = mask.map(field_mask);
+        self.send_update(proto::UpdateCustomerRequest { customer: Some(customer), update_mask, validate_only: false })
+            .await
     }
 
-    pub async fn create(&self, account: &str, customer: proto::Customer) -> Result<proto::Customer, tonic::Status> {
+    pub async fn send_update(&self, request: proto::UpdateCustomerRequest) -> Result<proto::Customer, Told> {
+        let answer = self.customers.clone().update_customer(request).await;
+        answer.map(tonic::Response::into_inner).map_err(Told::from)
+    }
+
+    pub async fn update(&self, customer: proto::Customer, paths: &[&str]) -> proto::Customer {
+        self.try_update(customer, Some(paths)).await.expect("an accepted edit")
+    }
+
+    pub async fn refused(&self, customer: proto::Customer, paths: &[&str]) -> Told {
+        self.try_update(customer, Some(paths)).await.expect_err("a refused edit")
+    }
+
+    pub async fn try_create(&self, account: &str, customer: proto::Customer) -> Result<proto::Customer, Told> {
         let parent = format!("partnerAccounts/{account}");
         let request = proto::CreateCustomerRequest { parent, customer: Some(customer), validate_only: false };
-        self.customers.clone().create_customer(request).await.map(tonic::Response::into_inner)
+        let answer = self.customers.clone().create_customer(request).await;
+        answer.map(tonic::Response::into_inner).map_err(Told::from)
+    }
+
+    pub async fn create(&self, customer: proto::Customer) -> proto::Customer {
+        self.try_create("contoso", customer).await.expect("a created customer")
+    }
+
+    pub async fn refresh(&self, name: &str) -> Result<proto::Customer, Told> {
+        let request = proto::RefreshCustomerRequest { name: name.to_owned() };
+        let answer = self.sync.clone().refresh_customer(request).await;
+        answer.map(tonic::Response::into_inner).map_err(Told::from)
+    }
+
+    pub async fn start_sync(&self, account: &str) -> Result<proto::SyncRun, Told> {
+        let request = proto::StartSyncRequest { parent: format!("partnerAccounts/{account}") };
+        let answer = self.sync.clone().start_sync(request).await;
+        answer.map(tonic::Response::into_inner).map_err(Told::from)
     }
 
     pub async fn stop(self) {
@@ -255,6 +376,8 @@ impl Guard {
 fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
     let partner = upstream.partner(name);
     let tenant_id = TenantId::new(partner.tenant_id);
+    let is_wrong = plan.wrong_secret_of == Some(name);
+    let client_secret = if is_wrong { "not-the-secret".to_owned() } else { partner.client_secret };
     AccountSettings {
         account: PartnerAccount {
             id: name.parse().expect("a well-formed id"),
@@ -282,18 +405,22 @@ fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
             },
             tenant_id,
             client_id: partner.client_id,
-            client_secret: partner.client_secret.into(),
+            client_secret: client_secret.into(),
             requests_per_minute: NonZeroU32::new(600_000).expect("not zero"),
             concurrency: NonZeroUsize::new(8).expect("not zero"),
-            page_size: 500,
+            page_size: plan.page_size,
             application_name: "customer-guard tests".to_owned(),
             timeouts: partner_center::Timeouts::USUAL,
         },
     }
 }
 
+/// An instant of a message in microseconds.
+pub fn micros(time: prost_types::Timestamp) -> i64 {
+    time.seconds * 1_000_000 + i64::from(time.nanos) / 1_000
+}
+
 /// Waits until `state` is there; looks again and again, and gives up after a while.
-#[expect(clippy::disallowed_methods, reason = "the one place where a test lets time pass between two looks")]
 pub async fn eventually<T>(what: &str, mut state: impl AsyncFnMut() -> Option<T>) -> T {
     let look = async {
         loop {

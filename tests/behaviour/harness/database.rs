@@ -1,0 +1,48 @@
+//! The database file, looked at from outside while the service runs.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions, Row};
+
+/// A connection that only reads.
+pub async fn reader(database: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(database).read_only(true);
+    options.connect().await.expect("the database file can be read")
+}
+
+/// A connection that may write, as anybody with a shell has one.
+pub async fn writer(database: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(database).busy_timeout(std::time::Duration::from_secs(10));
+    options.connect().await.expect("the database file can be opened")
+}
+
+/// How many rows a `SELECT count(*)` counts.
+pub async fn count(database: &Path, select: &'static str) -> i64 {
+    let row = sqlx::query(select).fetch_one(&mut reader(database).await).await.expect("a count");
+    row.try_get(0).expect("a number")
+}
+
+/// What holds at every moment, whatever a test did.
+pub async fn assert_sound(database: &Path) {
+    let unlogged = count(
+        database,
+        "SELECT count(*) FROM customer c WHERE revision <>
+            (SELECT count(*) FROM change_log l WHERE l.account = c.account AND l.customer_id = c.id)",
+    );
+    assert_eq!(unlogged.await, 0, "every change of a customer is one row of the change log");
+    let apart = count(
+        database,
+        "SELECT count(*) FROM customer
+         WHERE source = 'MICROSOFT' AND relationship = 'ACTIVE' AND billing_first_name IS NOT NULL",
+    );
+    assert_eq!(apart.await, 0, "billing mirrors primary");
+    let by_callers = count(
+        database,
+        "SELECT count(*) FROM change_log l JOIN customer c ON c.account = l.account AND c.id = l.customer_id
+         WHERE l.kind = 'EDITED' AND c.source = 'MICROSOFT' AND l.fields LIKE '%company_name%'",
+    );
+    assert_eq!(by_callers.await, 0, "no caller renamed a customer of Microsoft's");
+    let oversettled = count(database, "SELECT count(*) FROM upstream_customer WHERE settled > marked");
+    assert_eq!(oversettled.await, 0, "nothing is settled that was not wanted");
+}
