@@ -50,7 +50,9 @@ impl SyncService for Sync {
     ) -> Result<Response<proto::Customer>, Status> {
         let caller = caller::of(&request)?;
         let name = names::customer("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
-        let refreshed = refresh_customer(&self.0.store, &self.0.accounts, &caller, &name.account, name.id).await;
+        let refreshed =
+            refresh_customer(&self.0.store, &self.0.accounts, &caller, &name.account, name.id, self.0.clock.now())
+                .await;
         let customer = refreshed.map_err(status::refresh_customer)?;
         let served = self.0.accounts.find(&name.account).map_err(|missing| status::get_customer(missing.into()))?;
         Ok(Response::new(convert::customer(&customer, &served.policy)))

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
 use crate::domain::ids::{CustomerId, PartnerAccountId};
@@ -51,9 +52,19 @@ pub async fn refresh_customer(
     caller: &Caller,
     account: &PartnerAccountId,
     id: CustomerId,
+    now: Timestamp,
 ) -> Result<Customer, RefreshCustomerError> {
     caller.may(Action::ReadCustomers, account)?;
     accounts.find(account)?;
+    let sync = store.account_sync(account).await?;
+    if let Some(until) = sync.throttled_until.filter(|until| *until > now) {
+        let cause = "THROTTLED".to_owned();
+        return Err(RefreshCustomerError::SourceUnavailable {
+            account: account.clone(),
+            cause,
+            retry_after: until.since(now),
+        });
+    }
     let not_found = || RefreshCustomerError::CustomerNotFound(account.clone(), id);
     let mut changes = store.sync_work_changes(account);
     let (tenant, wanted) = store

@@ -87,6 +87,8 @@ pub struct RemovalCandidate {
     pub evidence: RemovalEvidence,
     /// The newest answer about it.
     pub mark: ObservationMark,
+    /// Whether its removal waits for an operator already.
+    pub held: bool,
 }
 
 impl Store {
@@ -176,7 +178,8 @@ impl Store {
     /// Active customers that complete lists lacked and a direct answer calls gone.
     pub async fn removal_candidates(&self, account: &PartnerAccountId) -> Result<Vec<RemovalCandidate>, Error> {
         const SELECT: &str = "
-            SELECT u.tenant_id, u.missing_runs, u.removal_recorded_at, u.gone_answer, u.observed_epoch, u.observed_ticket
+            SELECT u.tenant_id, u.missing_runs, u.removal_recorded_at, u.gone_answer, u.observed_epoch, u.observed_ticket,
+                   c.sync_state = 'HELD_FOR_REMOVAL' AS held
             FROM upstream_customer u INDEXED BY upstream_customer_missing
             JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
             WHERE u.account = $1 AND u.missing_runs > 0 AND u.gone_answer IS NOT NULL AND c.relationship = 'ACTIVE'
@@ -211,6 +214,7 @@ fn candidate(row: &sqlx::sqlite::SqliteRow) -> Result<RemovalCandidate, Error> {
             epoch: crate::domain::ids::Epoch(row.try_get("observed_epoch")?),
             ticket: crate::domain::ids::Ticket(row.try_get("observed_ticket")?),
         },
+        held: row.try_get("held")?,
     })
 }
 

@@ -92,7 +92,7 @@ impl Worker {
         let mut link = None;
         for _ in 0..PAGES_MAX {
             let page = self.upstream.audit_records(from, to, link.as_ref()).await?;
-            self.note_answer().await?;
+            self.trouble.note_answer();
             self.heed(&page.records).await?;
             match page.next {
                 Some(next) if link.as_ref() != Some(&next) => link = Some(next),

@@ -28,7 +28,7 @@ impl Worker {
         let (answers, failure) = self.ask(batch).await?;
         if !answers.is_empty() {
             self.apply(&answers).await?;
-            self.note_answer().await?;
+            self.trouble.note_answer();
         }
         match failure {
             Some(error) => Err(error.into()),

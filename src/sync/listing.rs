@@ -53,7 +53,7 @@ impl Worker {
         let link: Option<PageLink> = run.next_link.as_deref().and_then(|link| link.parse().ok());
         match self.upstream.list_customers(link.as_ref()).await {
             Ok(page) => {
-                self.note_answer().await?;
+                self.trouble.note_answer();
                 self.take_page(run, page).await
             }
             Err(error) if error.fate() == Fate::ListingRestart => self.begin_anew(run, &error.to_string()).await,

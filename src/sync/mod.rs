@@ -136,6 +136,7 @@ impl Worker {
         if self.webhook_due_at <= now {
             self.check_webhook(now).await?;
         }
+        self.forget_trouble().await?;
         if listed_more || drained_more || finished_a_run {
             return Ok(now);
         }

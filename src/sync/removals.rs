@@ -17,7 +17,9 @@ impl Worker {
         let active = self.store.active_customers(&self.account).await?;
         let few = u64::try_from(candidates.len()).unwrap_or(u64::MAX) <= removal::limit(active);
         // Credentials that have lost their rights make everybody look gone; another customer tells them apart.
-        let end = few && self.another_customer_is_there().await?;
+        // What waits for an operator is not ended because the rest of it came back.
+        let waits = candidates.iter().any(|candidate| candidate.held);
+        let end = few && !waits && self.another_customer_is_there().await?;
         self.save_departures(&candidates, end, run).await?;
         tracing::warn!(account = %self.account, run = %run, customers = candidates.len(), ended = end, "customers are gone in partner center");
         Ok(())

@@ -24,6 +24,7 @@ pub(super) struct Trouble {
     pause_ends_at: Option<Timestamp>,
     said: bool,
     checked: bool,
+    answered: bool,
 }
 
 impl Trouble {
@@ -33,6 +34,11 @@ impl Trouble {
 
     pub(super) const fn resume(&mut self) {
         self.pause_ends_at = None;
+    }
+
+    /// Partner Center answered a question.
+    pub(super) const fn note_answer(&mut self) {
+        self.answered = true;
     }
 }
 
@@ -93,11 +99,14 @@ impl Worker {
         }
     }
 
-    /// Partner Center answered: what was said about trouble no longer holds.
-    pub(super) async fn note_answer(&mut self) -> Result<(), crate::store::Error> {
+    /// Everything that was due was answered: what was said about trouble no longer holds.
+    pub(super) async fn forget_trouble(&mut self) -> Result<(), crate::store::Error> {
+        if !std::mem::take(&mut self.trouble.answered) {
+            return Ok(());
+        }
         self.trouble.failures = 0;
-        // A problem may also stand from before a restart.
-        if self.trouble.said || !self.trouble.checked {
+        // A problem may also stand from before a restart; the audit log's is its own.
+        if self.trouble.said || !(self.trouble.checked || self.audit_log_is_unreadable) {
             let account = &self.account;
             self.store.write("clear_problem", async |tx| tx.clear_problem(account).await).await?;
             self.trouble.said = false;
