@@ -131,6 +131,11 @@ proptest! {
 
     #[test]
     fn the_same_edit_again_is_no_edit(customer in any_customer(), edit in any_edit()) {
+        // Except one: a billing value named as it is follows a primary value that changes (R4, R7), and is then
+        // named as it was.
+        let of = |role| edit.wishes.iter().any(|wish| matches!(wish, Wish::Contact(named, ..) if *named == role));
+        let mirrors = customer.billing == Billing::MirrorsPrimary;
+        prop_assume!(!(mirrors && of(ContactRole::Primary) && of(ContactRole::Billing)));
         if let Review::Allowed(first) = review(&customer, &edit) {
             let Review::Allowed(second) = review(first.after(), &edit) else {
                 return Err(TestCaseError::fail("what was allowed is refused"));

@@ -80,6 +80,10 @@ async fn says_that_the_source_is_unavailable_when_it_wants_to_be_left_alone() {
     world.upstream.fault(Fault::always(Effect::Throttled { retry_after }));
     let told = soon("an answer", world.guard.refresh(&linden.name)).await.expect_err("no usable answer");
     assert_unavailable(&told);
+    // Now that the pause is known, nobody waits, and the time to wait is what is left of it.
+    let told = soon("an answer", world.guard.refresh(&linden.name)).await.expect_err("a known pause");
+    assert_eq!(told.metadata("cause"), "THROTTLED");
+    assert!(told.retry_after().is_some_and(|wait| wait > Duration::from_secs(200)), "{told:?}");
     world.upstream.mend();
     world.advance(Duration::from_secs(400));
     world.guard.refresh(&linden.name).await.expect("a refreshed customer");

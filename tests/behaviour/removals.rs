@@ -224,6 +224,25 @@ async fn a_held_customer_that_is_back_is_synced_again() {
 }
 
 #[tokio::test]
+async fn the_rest_of_a_held_set_is_not_ended_because_some_of_it_came_back() {
+    let world = World::with_customers(9).await;
+    let tenants = world.tenants();
+    for tenant in &tenants[..4] {
+        remove(&world, *tenant, AuditTrail::Recorded);
+    }
+    world.read_audit_log().await;
+    world.read_list().await;
+    assert_eq!(world.guard.status("contoso").await.held_removals, 4);
+    let returning = NewCustomer { id: Some(tenants[0]), ..NewCustomer::default() };
+    world.upstream.simulator.accept_customer(world.contoso(), returning).expect("a returning customer");
+    world.read_audit_log().await;
+    // Three are few enough to end, but an operator has been asked about them.
+    assert_eq!(world.read_list().await.ended, 0);
+    assert_eq!(world.guard.status("contoso").await.held_removals, 3);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn credentials_that_have_lost_their_rights_end_nobody() {
     let world = World::with_customers(3).await;
     world.upstream.fault(Fault::always(Effect::Forbidden { code: 20002 }).on(Route::Get));
