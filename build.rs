@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use protox::prost::Message;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "customerguard/v1/customer.proto",
     "customerguard/v1/customer_service.proto",
     "customerguard/v1/sync_service.proto",
     "customerguard/v1/errors.proto",
+    "customerguard/v1/decision_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -16,6 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let descriptors = protox::compile(FILES, ["proto"])?;
     let out: PathBuf = std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?.into();
     std::fs::write(out.join("customerguard.binpb"), descriptors.encode_to_vec())?;
-    tonic_build::configure().build_client(true).compile_fds(descriptors)?;
+    // Maps in key order: the same message then always has the same bytes, and a request its fingerprint.
+    tonic_build::configure().btree_map(".").compile_fds(descriptors)?;
     Ok(())
 }

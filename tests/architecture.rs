@@ -38,7 +38,8 @@ const MAY_NAME: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that only these modules may name.
-const CONFINED: [(&str, &[&str]); 7] = [
+const CONFINED: [(&str, &[&str]); 8] = [
+    ("aip_160", &["domain"]),
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "cli"]),
     ("prost", &["grpc"]),

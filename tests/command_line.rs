@@ -246,7 +246,7 @@ fn refusal(address: &str, name: &str) -> String {
     let customer =
         proto::Customer { name: name.to_owned(), primary_contact: Some(contact), ..proto::Customer::default() };
     let update_mask = Some(prost_types::FieldMask { paths: vec!["primary_contact.email".to_owned()] });
-    let request = proto::UpdateCustomerRequest { customer: Some(customer), update_mask, validate_only: false };
+    let request = proto::UpdateCustomerRequest { customer: Some(customer), update_mask, ..Default::default() };
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let mut client = CustomerServiceClient::connect(format!("http://{address}")).await.expect("a connection");

@@ -81,6 +81,8 @@ CREATE TABLE customer (
     observation_ticket INTEGER,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
+    deleted_at INTEGER
+        CONSTRAINT customer_of_microsofts_is_ended_not_deleted CHECK (deleted_at IS NULL OR source = 'PLATFORM'),
     PRIMARY KEY (account, id),
     CONSTRAINT customer_microsoft_columns_belong_to_microsoft_customers CHECK (
         (source = 'MICROSOFT') = (microsoft_tenant_id IS NOT NULL)
@@ -214,7 +216,9 @@ CREATE TABLE change_log (
     customer_id TEXT NOT NULL,
     revision INTEGER NOT NULL,
     kind TEXT NOT NULL
-        CONSTRAINT change_log_kind_known CHECK (kind IN ('CREATED', 'EDITED', 'SYNCED', 'STATE', 'ENDED', 'REVIVED')),
+        CONSTRAINT change_log_kind_known CHECK (
+            kind IN ('CREATED', 'EDITED', 'SYNCED', 'STATE', 'ENDED', 'REVIVED', 'DELETED', 'UNDELETED')
+        ),
     -- Comma-separated field paths.
     fields TEXT NOT NULL,
     -- The caller's subject, or 'partner-center'.
@@ -239,10 +243,16 @@ WHEN EXISTS (SELECT 1 FROM change_log WHERE sequence = new.sequence)
     )
 BEGIN SELECT RAISE(ABORT, 'guard: the change log is append-only'); END;
 
--- One row is one guarded edit that was refused. Holds field paths, never values.
+-- Finds customers by domain and by external reference.
+CREATE INDEX customer_by_domain ON customer (account, domain) WHERE domain <> '';
+CREATE INDEX customer_by_external_reference ON customer (account, external_reference) WHERE external_reference <> '';
+
+-- One row is one guarded edit that was refused. Holds field paths, never values. The decisions of an account are a
+-- chain: each hash covers its decision and the hash before it.
 CREATE TABLE decision (
     id TEXT PRIMARY KEY NOT NULL,
     account TEXT NOT NULL,
+    position INTEGER NOT NULL,
     customer_id TEXT NOT NULL,
     caller TEXT NOT NULL,
     -- Comma-separated `path:RULE`.
@@ -250,16 +260,36 @@ CREATE TABLE decision (
     -- Comma-separated paths that would have passed.
     acceptable TEXT NOT NULL,
     policy_revision INTEGER NOT NULL,
-    at INTEGER NOT NULL
+    at INTEGER NOT NULL,
+    chain_hash TEXT NOT NULL,
+    CONSTRAINT decision_has_one_position_in_its_chain UNIQUE (account, position)
 ) STRICT;
 
--- Lists the decisions about a customer, newest last.
-CREATE INDEX decision_of_customer ON decision (account, customer_id, at);
+-- Lists the decisions about a customer, and those of a caller.
+CREATE INDEX decision_of_customer ON decision (account, customer_id, position);
+CREATE INDEX decision_of_caller ON decision (account, caller, position);
 
 CREATE TRIGGER decision_is_not_updated BEFORE UPDATE ON decision
 BEGIN SELECT RAISE(ABORT, 'guard: decisions are append-only'); END;
 CREATE TRIGGER decision_is_not_deleted BEFORE DELETE ON decision
 BEGIN SELECT RAISE(ABORT, 'guard: decisions are append-only'); END;
 CREATE TRIGGER decision_is_not_replaced BEFORE INSERT ON decision
-WHEN EXISTS (SELECT 1 FROM decision WHERE id = new.id OR rowid = new.rowid)
+WHEN EXISTS (
+    SELECT 1 FROM decision
+    WHERE id = new.id OR rowid = new.rowid OR (account = new.account AND position = new.position)
+)
 BEGIN SELECT RAISE(ABORT, 'guard: decisions are append-only'); END;
+
+-- One row is one request whose repetition must have no further effect, and its answer.
+CREATE TABLE request_memory (
+    caller TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    -- Tells another request under the same id from the same one.
+    fingerprint BLOB NOT NULL,
+    answer BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (caller, request_id)
+) STRICT, WITHOUT ROWID;
+
+-- Forgets requests after a day.
+CREATE INDEX request_memory_by_age ON request_memory (at);

@@ -1,5 +1,6 @@
 //! The command line: what can be said, what the help teaches, and which exit code an end has.
 
+mod audit;
 mod configuration;
 mod demo;
 mod healthcheck;
@@ -50,6 +51,9 @@ enum Command {
     /// Checks the configuration, or writes one to begin with
     #[command(subcommand)]
     Config(configuration::Command),
+    /// Checks the record of refused edits
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Asks a running service whether it is healthy
     Healthcheck(healthcheck::Options),
     /// Prints the version
@@ -82,6 +86,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Demo(options) => demo::run(options).await,
         Command::Migrate(options) => migrate::run(options).await,
         Command::Config(command) => configuration::run(command),
+        Command::Audit(command) => audit::run(command).await,
         Command::Healthcheck(options) => healthcheck::run(options).await,
         Command::Version => print(concat!("customer-guard ", env!("CARGO_PKG_VERSION"), "\n")),
     };

@@ -24,6 +24,8 @@ pub enum Action {
     ReadCustomers,
     /// Create or edit customers.
     WriteCustomers,
+    /// Look at refused edits.
+    ReadDecisions,
     /// Look at synchronization.
     ReadSync,
     /// Start synchronization.
@@ -36,6 +38,7 @@ impl Action {
         match self {
             Self::ReadCustomers => "customers.read",
             Self::WriteCustomers => "customers.write",
+            Self::ReadDecisions => "decisions.read",
             Self::ReadSync => "sync.read",
             Self::RunSync => "sync.run",
         }
@@ -43,11 +46,11 @@ impl Action {
 
     const fn allowed_to(self, role: Role) -> bool {
         match (self, role) {
-            (Self::ReadCustomers, Role::Reader | Role::Writer | Role::Admin)
+            (Self::ReadCustomers | Self::ReadDecisions, Role::Reader | Role::Writer | Role::Admin)
             | (Self::WriteCustomers, Role::Writer | Role::Admin)
             | (Self::ReadSync, Role::Reader | Role::Writer | Role::SyncOperator | Role::Admin)
             | (Self::RunSync, Role::SyncOperator | Role::Admin) => true,
-            (Self::ReadCustomers, Role::SyncOperator)
+            (Self::ReadCustomers | Self::ReadDecisions, Role::SyncOperator)
             | (Self::WriteCustomers, Role::Reader | Role::SyncOperator)
             | (Self::RunSync, Role::Reader | Role::Writer) => false,
         }

@@ -73,6 +73,7 @@ pub fn admit(
         microsoft: None,
         created_at: now,
         updated_at: now,
+        deleted_at: None,
     };
     problems.extend(check_company_name(&customer.company_name));
     problems.extend(text::check_domain(&customer.domain).map(|wrong| FieldProblem::new(Field::Domain, wrong)));

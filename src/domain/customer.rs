@@ -106,6 +106,8 @@ pub struct Customer {
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// When it was deleted; never set for customers of Microsoft's, which end instead.
+    pub deleted_at: Option<Timestamp>,
 }
 
 impl Customer {

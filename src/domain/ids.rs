@@ -78,6 +78,10 @@ uuid_id! {
     /// The id of one sync run.
     RunId, "sync run id"
 }
+uuid_id! {
+    /// A caller's id of a request that may be repeated.
+    RequestId, "request id"
+}
 minted!(CustomerId, DecisionId, RunId);
 
 impl TenantId {

@@ -94,6 +94,7 @@ fn created(
         microsoft: Some(link(observation, profile, now)),
         created_at: now,
         updated_at: now,
+        deleted_at: None,
     }
 }
 

@@ -52,6 +52,9 @@ pub enum GuardRule {
 }
 
 impl GuardRule {
+    /// Every rule.
+    pub const ALL: [Self; 2] = [Self::FieldOwnedByPartnerCenter, Self::BillingMirrorsPrimary];
+
     /// The rule that guards a field Partner Center owns.
     pub const fn of(field: Field) -> Self {
         match field {

@@ -61,6 +61,7 @@ fn customer(standing: Standing) -> Customer {
         },
         created_at: now,
         updated_at: now,
+        deleted_at: None,
     }
 }
 

@@ -52,6 +52,7 @@ pub fn customer(customer: &Customer, policy: &SyncPolicy) -> proto::Customer {
         create_time: Some(time(customer.created_at)),
         update_time: Some(time(customer.updated_at)),
         etag: etag(customer.revision),
+        delete_time: customer.deleted_at.map(time),
     }
 }
 

@@ -4,20 +4,26 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
+use crate::domain::access::Caller;
 use crate::domain::customer::Customer;
 use crate::domain::ids::PartnerAccountId;
+use crate::domain::order::Position;
 use crate::domain::text::FieldProblem;
 use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto;
 use crate::grpc::proto::customer_service_server::CustomerService;
-use crate::grpc::{Serving, caller, convert, edit_mask, names, refusal, status};
-use crate::operations::create_customer::{CreateCustomer, WriteMode, create_customer};
+use crate::grpc::requests::{batch_of, both, deletion_of, list_of, lookup_of, mode, update_of};
+use crate::grpc::{Serving, caller, convert, names, refusal, repeat, status};
+use crate::operations::create_customer::{CreateCustomer, create_customer};
+use crate::operations::delete_customer::{DeleteCustomer, Direction, delete_customer};
 use crate::operations::get_customer::get_customer;
 use crate::operations::get_field_ownership::get_field_ownership;
-use crate::operations::list_customers::list_customers;
-use crate::operations::update_customer::{UpdateCustomer, update_customer};
-use crate::store::AfterCustomer;
+use crate::operations::list_customers::{ListCustomers, list_customers};
+use crate::operations::lookup_customer::{batch_get_customers, lookup_customer};
+use crate::operations::once::{Once, Outcome};
+use crate::operations::update_customer::{EditOutcome, update_customer};
+use crate::store::RequestKey;
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -29,30 +35,38 @@ impl Customers {
         let served = served.map_err(|missing| status::get_customer(missing.into()))?;
         Ok(convert::customer(customer, &served.policy))
     }
-}
 
-const fn mode(validate_only: bool) -> WriteMode {
-    if validate_only { WriteMode::ValidateOnly } else { WriteMode::Write }
-}
-
-/// How many items a page holds: what is asked for, within bounds.
-pub(super) fn page_size(asked: i32) -> Result<u32, FieldProblem> {
-    const USUAL: u32 = 100;
-    const MOST: u32 = 1000;
-    match u32::try_from(asked) {
-        Ok(0) => Ok(USUAL),
-        Ok(size) => Ok(size.min(MOST)),
-        Err(_) => Err(FieldProblem::new("page_size", "must not be negative")),
+    fn edited(&self, outcome: &EditOutcome) -> Result<proto::Customer, Status> {
+        match outcome {
+            EditOutcome::Saved(customer) => self.reply(customer),
+            EditOutcome::Refused(edit) => {
+                let served = self.0.accounts.find(&edit.customer.account);
+                let served = served.map_err(|missing| status::get_customer(missing.into()))?;
+                Err(refusal::refused(edit, served, &self.0.portal))
+            }
+        }
     }
-}
 
-fn place(after: &AfterCustomer) -> String {
-    format!("{}/{}", after.account, after.id)
-}
+    fn answered(&self, outcome: Outcome<Customer>) -> Result<Response<proto::Customer>, Status> {
+        let customer = match outcome {
+            Outcome::Now(customer) => self.reply(&customer)?,
+            Outcome::Before(answer) => repeat::again(&answer)?,
+        };
+        Ok(Response::new(customer))
+    }
 
-fn after(place: &str) -> Option<AfterCustomer> {
-    let (account, id) = place.split_once('/')?;
-    Some(AfterCustomer { account: account.parse().ok()?, id: id.parse().ok()? })
+    async fn delete(
+        &self,
+        caller: &Caller,
+        wanted: Result<DeleteCustomer, Vec<FieldProblem>>,
+        key: Result<Option<RequestKey>, FieldProblem>,
+    ) -> Result<Response<proto::Customer>, Status> {
+        let (wanted, key) = both(wanted, key).map_err(|problems| invalid(&problems))?;
+        let answer = |customer: &Customer| repeat::keep(self.reply(customer));
+        let once = key.map(|key| Once { key, answer: &answer });
+        let deleted = delete_customer(&self.0.store, &self.0.accounts, caller, wanted, once).await;
+        self.answered(deleted.map_err(status::delete_customer)?)
+    }
 }
 
 #[tonic::async_trait]
@@ -67,29 +81,56 @@ impl CustomerService for Customers {
         Ok(Response::new(self.reply(&found.map_err(status::get_customer)?)?))
     }
 
+    async fn batch_get_customers(
+        &self,
+        request: Request<proto::BatchGetCustomersRequest>,
+    ) -> Result<Response<proto::BatchGetCustomersResponse>, Status> {
+        let caller = caller::of(&request)?;
+        let request = request.into_inner();
+        let wanted = batch_of(&request).map_err(|problems| invalid(&problems))?;
+        let found = batch_get_customers(&self.0.store, &self.0.accounts, &caller, &wanted).await;
+        let found = found.map_err(status::lookup)?;
+        let results = request.names.into_iter().zip(found).map(|(name, customer)| {
+            let customer = customer.as_ref().map(|customer| self.reply(customer)).transpose()?;
+            Ok(proto::BatchGetCustomersResult { name, customer })
+        });
+        Ok(Response::new(proto::BatchGetCustomersResponse { results: results.collect::<Result<_, Status>>()? }))
+    }
+
+    async fn lookup_customer(
+        &self,
+        request: Request<proto::LookupCustomerRequest>,
+    ) -> Result<Response<proto::Customer>, Status> {
+        let caller = caller::of(&request)?;
+        let (account, key) = lookup_of(request.into_inner()).map_err(|problems| invalid(&problems))?;
+        let found = lookup_customer(&self.0.store, &self.0.accounts, &caller, &account, &key).await;
+        Ok(Response::new(self.reply(&found.map_err(status::lookup)?)?))
+    }
+
     async fn list_customers(
         &self,
         request: Request<proto::ListCustomersRequest>,
     ) -> Result<Response<proto::ListCustomersResponse>, Status> {
         let caller = caller::of(&request)?;
         let request = request.into_inner();
-        let mut problems = Vec::new();
-        let parent = names::parent("parent", &request.parent).map_err(|problem| problems.push(problem)).ok();
-        let size = page_size(request.page_size).map_err(|problem| problems.push(problem)).ok();
-        let (Some(parent), Some(size)) = (parent, size) else { return Err(invalid(&problems)) };
-        let context = TokenContext { list: "ListCustomers", parent: &request.parent, caller: &caller.subject };
+        let (wanted, size) = list_of(&request).map_err(|error| error.status())?;
+        // Everything that chooses or orders customers binds the token, in its canonical form.
+        let ListCustomers { filter, order, deleted, .. } = &wanted;
+        let arguments = format!("{}\n{filter}\n{order}\n{deleted:?}", request.parent);
+        let context = TokenContext { list: "ListCustomers", parent: &arguments, caller: &caller.subject };
         let from = match request.page_token.as_str() {
             "" => None,
             token => {
                 let place = self.0.page_tokens.open(context, token).map_err(|_| status::invalid_page_token())?;
-                Some(after(&place).ok_or_else(status::invalid_page_token)?)
+                Some(Position::parse(&place, order).ok_or_else(status::invalid_page_token)?)
             }
         };
-        let listed = list_customers(&self.0.store, &self.0.accounts, &caller, &parent, from.as_ref(), size).await;
+        let listed =
+            list_customers(&self.0.store, &self.0.accounts, &caller, wanted.clone(), from.as_ref(), size).await;
         let listed = listed.map_err(status::list_customers)?;
         let customers = listed.customers.iter().map(|customer| self.reply(customer)).collect::<Result<_, _>>()?;
         let next_page_token = match &listed.next {
-            Some(next) => self.0.page_tokens.seal(context, &place(next)).ok_or_else(status::no_randomness)?,
+            Some(next) => self.0.page_tokens.seal(context, &next.to_string()).ok_or_else(status::no_randomness)?,
             None => String::new(),
         };
         Ok(Response::new(proto::ListCustomersResponse { customers, next_page_token }))
@@ -100,8 +141,14 @@ impl CustomerService for Customers {
         request: Request<proto::CreateCustomerRequest>,
     ) -> Result<Response<proto::Customer>, Status> {
         let caller = caller::of(&request)?;
-        let request = request.into_inner();
+        let mut request = request.into_inner();
         let mut problems = Vec::new();
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = repeat::key(&caller, "CreateCustomer", &request_id, &request);
+        let key = key.unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
         let account: Option<PartnerAccountId> =
             names::account("parent", &request.parent).map_err(|problem| problems.push(problem)).ok();
         if request.customer.is_none() {
@@ -110,8 +157,10 @@ impl CustomerService for Customers {
         let draft = convert::draft(request.customer.unwrap_or_default(), &mut problems);
         let (Some(account), true) = (account, problems.is_empty()) else { return Err(invalid(&problems)) };
         let wanted = CreateCustomer { account, draft, mode: mode(request.validate_only) };
-        let created = create_customer(&self.0.store, &self.0.accounts, &caller, wanted).await;
-        Ok(Response::new(self.reply(&created.map_err(status::create_customer)?)?))
+        let answer = |customer: &Customer| repeat::keep(self.reply(customer));
+        let once = key.map(|key| Once { key, answer: &answer });
+        let created = create_customer(&self.0.store, &self.0.accounts, &caller, wanted, once).await;
+        self.answered(created.map_err(status::create_customer)?)
     }
 
     async fn update_customer(
@@ -119,13 +168,42 @@ impl CustomerService for Customers {
         request: Request<proto::UpdateCustomerRequest>,
     ) -> Result<Response<proto::Customer>, Status> {
         let caller = caller::of(&request)?;
-        let request = request.into_inner();
-        let wanted = update_of(request).map_err(|problems| invalid(&problems))?;
-        let account = wanted.account.clone();
-        let updated = update_customer(&self.0.store, &self.0.accounts, &caller, wanted).await;
-        let updated = updated
-            .map_err(|error| status::update_customer(error, self.0.accounts.find(&account).ok(), &self.0.portal))?;
-        Ok(Response::new(self.reply(&updated)?))
+        let mut request = request.into_inner();
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = repeat::key(&caller, "UpdateCustomer", &request_id, &request);
+        let (wanted, key) = both(update_of(request), key).map_err(|problems| invalid(&problems))?;
+        let answer = |outcome: &EditOutcome| repeat::keep(self.edited(outcome));
+        let once = key.map(|key| Once { key, answer: &answer });
+        let updated = update_customer(&self.0.store, &self.0.accounts, &caller, wanted, once).await;
+        let customer = match updated.map_err(status::update_customer)? {
+            Outcome::Now(outcome) => self.edited(&outcome)?,
+            Outcome::Before(answer) => repeat::again(&answer)?,
+        };
+        Ok(Response::new(customer))
+    }
+
+    async fn delete_customer(
+        &self,
+        request: Request<proto::DeleteCustomerRequest>,
+    ) -> Result<Response<proto::Customer>, Status> {
+        let caller = caller::of(&request)?;
+        let mut request = request.into_inner();
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = repeat::key(&caller, "DeleteCustomer", &request_id, &request);
+        let wanted = deletion_of(&request.name, &request.etag, Direction::Delete, request.validate_only);
+        self.delete(&caller, wanted, key).await
+    }
+
+    async fn undelete_customer(
+        &self,
+        request: Request<proto::UndeleteCustomerRequest>,
+    ) -> Result<Response<proto::Customer>, Status> {
+        let caller = caller::of(&request)?;
+        let mut request = request.into_inner();
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = repeat::key(&caller, "UndeleteCustomer", &request_id, &request);
+        let wanted = deletion_of(&request.name, &request.etag, Direction::Undelete, request.validate_only);
+        self.delete(&caller, wanted, key).await
     }
 
     async fn get_field_ownership(
@@ -139,26 +217,5 @@ impl CustomerService for Customers {
         let served = self.0.accounts.find(&name.account).map_err(|missing| status::get_customer(missing.into()))?;
         let fix = refusal::fix(served, &ownership.customer, &self.0.portal);
         Ok(Response::new(convert::field_ownership(&ownership, fix)))
-    }
-}
-
-/// The update a request asks for, or everything that is wrong with its shape.
-fn update_of(request: proto::UpdateCustomerRequest) -> Result<UpdateCustomer, Vec<FieldProblem>> {
-    let mut problems = Vec::new();
-    let Some(customer) = request.customer else {
-        return Err(vec![FieldProblem::new("customer", "is required")]);
-    };
-    let name = names::customer("customer.name", &customer.name).map_err(|problem| problems.push(problem)).ok();
-    let expected = match customer.etag.as_str() {
-        "" => None,
-        etag => convert::revision("customer.etag", etag).map_err(|problem| problems.push(problem)).ok(),
-    };
-    let edit = edit_mask::edit(&customer, request.update_mask.as_ref()).map_err(|more| problems.extend(more)).ok();
-    match (name, edit) {
-        (Some(name), Some(edit)) if problems.is_empty() => {
-            let mode = mode(request.validate_only);
-            Ok(UpdateCustomer { account: name.account, id: name.id, expected, edit, mode })
-        }
-        _ => Err(problems),
     }
 }

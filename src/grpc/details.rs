@@ -7,6 +7,7 @@ use prost::Message;
 use tonic::{Code, Status};
 use tonic_types::pb;
 
+use crate::domain::filter::FilterProblem;
 use crate::domain::text::FieldProblem;
 use crate::grpc::proto::ErrorReason;
 
@@ -109,6 +110,19 @@ fn field_violation(problem: &FieldProblem) -> pb::bad_request::FieldViolation {
         description: problem.description.clone(),
         ..Default::default()
     }
+}
+
+/// An error for a filter that cannot be understood: every problem at once, with its place.
+pub fn invalid_filter(problems: &[FilterProblem]) -> Status {
+    let at = |problem: &FilterProblem| {
+        FieldProblem::new("filter", format!("at character {}: {}", problem.position + 1, problem.description))
+    };
+    let problems: Vec<_> = problems.iter().map(at).collect();
+    let message = match problems.as_slice() {
+        [only] => format!("filter: {}", only.description),
+        several => format!("the filter has {} problems", several.len()),
+    };
+    Problem::new(Code::InvalidArgument, ErrorReason::InvalidFilter, message).bad_request(&problems).status()
 }
 
 /// An error for values that cannot be accepted: every problem at once.

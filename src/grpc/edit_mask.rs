@@ -10,7 +10,7 @@ use crate::grpc::convert::{UNKNOWN_VALUE, contact_of, member, status_of};
 use crate::grpc::proto;
 
 /// Paths of what the service sets and no caller owns; naming them is ignored (AIP-203).
-const OUTPUT_ONLY: [&str; 9] = [
+const OUTPUT_ONLY: [&str; 10] = [
     "name",
     "upstream_relationship",
     "billing_mirrors_primary",
@@ -19,6 +19,7 @@ const OUTPUT_ONLY: [&str; 9] = [
     "verify_due_by",
     "create_time",
     "update_time",
+    "delete_time",
     "etag",
 ];
 

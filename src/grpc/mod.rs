@@ -6,6 +6,7 @@
 mod caller;
 mod convert;
 mod customers;
+mod decisions;
 mod details;
 mod edit_mask;
 mod limits;
@@ -13,6 +14,8 @@ mod names;
 mod page_token;
 pub mod proto;
 mod refusal;
+mod repeat;
+mod requests;
 mod server;
 mod status;
 mod sync;

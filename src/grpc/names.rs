@@ -2,13 +2,14 @@
 
 use std::fmt;
 
-use crate::domain::ids::{CustomerId, PartnerAccountId, RunId};
+use crate::domain::ids::{CustomerId, DecisionId, PartnerAccountId, RunId};
 use crate::domain::text::FieldProblem;
 use crate::operations::list_customers::Parent;
 
 const ACCOUNT: &str = "partnerAccounts/{partner_account}";
 const CUSTOMER: &str = "partnerAccounts/{partner_account}/customers/{customer}";
 const SYNC_RUN: &str = "partnerAccounts/{partner_account}/syncRuns/{sync_run}";
+const DECISION: &str = "partnerAccounts/{partner_account}/decisions/{decision}";
 const SYNC_STATUS: &str = "partnerAccounts/{partner_account}/syncStatus";
 
 /// The name of a customer.
@@ -34,6 +35,11 @@ pub fn account_name(account: &PartnerAccountId) -> String {
 /// The name of a sync run.
 pub fn sync_run_name(account: &PartnerAccountId, id: RunId) -> String {
     format!("partnerAccounts/{account}/syncRuns/{id}")
+}
+
+/// The name of a decision.
+pub fn decision_name(account: &PartnerAccountId, id: DecisionId) -> String {
+    format!("partnerAccounts/{account}/decisions/{id}")
 }
 
 /// The name of an account's synchronization.
@@ -84,6 +90,15 @@ pub fn sync_run(field: &str, name: &str) -> Result<(PartnerAccountId, RunId), Fi
         _ => None,
     }
     .ok_or_else(|| malformed(field, SYNC_RUN))
+}
+
+/// Parses the name of a decision.
+pub fn decision(field: &str, name: &str) -> Result<(PartnerAccountId, DecisionId), FieldProblem> {
+    match segments(name) {
+        Some(["partnerAccounts", account, "decisions", id]) => account.parse().ok().zip(id.parse().ok()),
+        _ => None,
+    }
+    .ok_or_else(|| malformed(field, DECISION))
 }
 
 /// Parses the name of an account's synchronization.

@@ -66,7 +66,7 @@ pub fn refused(refused: &RefusedEdit, account: &ServedAccount, portal: &PortalLi
     let RefusedEdit { customer, refusal, decision } = refused;
     let name = CustomerName { account: customer.account.clone(), id: customer.id }.to_string();
     let fix = fix(account, customer, portal);
-    let decision_id = decision.as_ref().map_or(String::new(), |decision| decision.id.to_string());
+    let decision_id = decision.map_or(String::new(), |decision| decision.to_string());
     let mut edit_refused = proto::EditRefused {
         decision_id: decision_id.clone(),
         customer: name.clone(),
@@ -144,7 +144,7 @@ fn sentence(customer: &Customer, violations: &[Violation]) -> String {
     format!("{fields}{more} of {whose} cannot be changed here: Microsoft Partner Center owns {them}")
 }
 
-fn field_violation(violation: &Violation) -> proto::FieldViolation {
+pub(super) fn field_violation(violation: &Violation) -> proto::FieldViolation {
     proto::FieldViolation {
         field: violation.field.to_string(),
         owner: proto::FieldOwner::PartnerCenter.into(),

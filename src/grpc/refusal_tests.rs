@@ -11,7 +11,6 @@ use crate::domain::ids::{CustomerId, DecisionId, Epoch, PartnerAccountId, Revisi
 use crate::domain::observation::ObservationMark;
 use crate::domain::policy::{Night, SyncPolicy};
 use crate::domain::review::Refusal;
-use crate::store::Decision;
 
 fn account(kind: PartnerKind) -> ServedAccount {
     let hour = Duration::from_secs(3600);
@@ -41,7 +40,7 @@ fn tenant() -> TenantId {
     "11111111-aaaa-4bbb-8ccc-222222222222".parse().expect("well-formed")
 }
 
-fn edit_of(fields: Vec<Field>, decision: Option<Decision>) -> RefusedEdit {
+fn edit_of(fields: Vec<Field>, decision: Option<DecisionId>) -> RefusedEdit {
     let now = Timestamp::from_micros(1_790_000_000_000_000);
     let customer = Customer {
         id: CustomerId::mint(now),
@@ -66,6 +65,7 @@ fn edit_of(fields: Vec<Field>, decision: Option<Decision>) -> RefusedEdit {
         }),
         created_at: now,
         updated_at: now,
+        deleted_at: None,
     };
     let violations = fields.into_iter().map(|field| Violation { field, rule: GuardRule::of(field) }).collect();
     RefusedEdit { customer, refusal: Refusal { violations, acceptable: vec![Field::Labels] }, decision }
@@ -84,18 +84,18 @@ fn edit_refused(status: &Status) -> proto::EditRefused {
 #[test]
 fn a_refusal_carries_all_four_details_of_the_contract() {
     let now = Timestamp::from_micros(1_790_000_000_000_000);
-    let decision = Decision { id: DecisionId::mint(now), at: now };
+    let decision = DecisionId::mint(now);
     let fields = vec![
         Field::Contact(ContactRole::Primary, ContactField::Email),
         Field::Contact(ContactRole::Billing, ContactField::City),
     ];
-    let edit = edit_of(fields, Some(decision.clone()));
+    let edit = edit_of(fields, Some(decision));
     let status = refused(&edit, &account(PartnerKind::DirectBill), &portal());
     assert_eq!(status.code(), Code::FailedPrecondition);
     let details = status.get_error_details();
     let info = details.error_info().expect("ErrorInfo");
     assert_eq!((info.reason.as_str(), info.domain.as_str()), ("FIELD_OWNED_BY_PARTNER_CENTER", "customerguard"));
-    assert_eq!(info.metadata.get("decisionId"), Some(&decision.id.to_string()));
+    assert_eq!(info.metadata.get("decisionId"), Some(&decision.to_string()));
     let name = info.metadata.get("customer").expect("the customer's name");
     let violations = &details.precondition_failure().expect("PreconditionFailure").violations;
     let told: Vec<_> = violations.iter().map(|one| (one.r#type.as_str(), one.subject.clone())).collect();

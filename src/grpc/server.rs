@@ -9,8 +9,10 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder;
 
 use crate::grpc::customers::Customers;
+use crate::grpc::decisions::Decisions;
 use crate::grpc::limits::{self, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use crate::grpc::proto::customer_service_server::CustomerServiceServer;
+use crate::grpc::proto::decision_service_server::DecisionServiceServer;
 use crate::grpc::proto::sync_service_server::SyncServiceServer;
 use crate::grpc::sync::Sync;
 use crate::grpc::{Serving, proto};
@@ -38,7 +40,9 @@ impl Health {
     pub async fn set(&self, healthy: bool) {
         let status =
             if healthy { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
-        for service in ["", "customerguard.v1.CustomerService", "customerguard.v1.SyncService"] {
+        for service in
+            ["", "customerguard.v1.CustomerService", "customerguard.v1.DecisionService", "customerguard.v1.SyncService"]
+        {
             self.0.set_service_status(service, status).await;
         }
     }
@@ -56,6 +60,9 @@ pub async fn serve(
     let customers = CustomerServiceServer::new(Customers(Arc::clone(&serving)))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let decisions = DecisionServiceServer::new(Decisions(Arc::clone(&serving)))
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let sync = SyncServiceServer::new(Sync(serving))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
@@ -64,6 +71,7 @@ pub async fn serve(
         .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
         .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?)
         .add_service(customers)
+        .add_service(decisions)
         .add_service(sync);
     when_ready(health.clone()).await;
     let stopped = async {

@@ -7,13 +7,15 @@ use tonic::{Code, Status};
 use crate::domain::access::Denied;
 use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::grpc::details::{Problem, invalid};
-use crate::grpc::names::{CustomerName, account_name, sync_run_name};
+use crate::grpc::names::{CustomerName, account_name, decision_name, sync_run_name};
 use crate::grpc::proto::ErrorReason;
-use crate::grpc::refusal::{PortalLink, refused};
-use crate::operations::accounts::{AccountNotFound, ServedAccount};
+use crate::operations::accounts::AccountNotFound;
 use crate::operations::create_customer::CreateCustomerError;
+use crate::operations::decisions::DecisionError;
+use crate::operations::delete_customer::DeleteCustomerError;
 use crate::operations::get_customer::GetCustomerError;
 use crate::operations::list_customers::ListCustomersError;
+use crate::operations::lookup_customer::LookupError;
 use crate::operations::refresh_customer::RefreshCustomerError;
 use crate::operations::start_sync::StartSyncError;
 use crate::operations::sync_runs::SyncRunError;
@@ -50,23 +52,102 @@ pub fn create_customer(error: CreateCustomerError) -> Status {
         CreateCustomerError::Denied(denied) => not_allowed(&denied),
         CreateCustomerError::AccountNotFound(missing) => account_not_found(&missing),
         CreateCustomerError::Invalid(problems) => invalid(&problems),
+        CreateCustomerError::Duplicate(account, id) => {
+            let name = CustomerName { account, id };
+            let message = format!("{name} comes from Microsoft and has that domain already");
+            Problem::new(Code::AlreadyExists, ErrorReason::DuplicateCustomer, message).with("customer", name).status()
+        }
+        CreateCustomerError::RequestIdReused(_) => request_id_reused(),
         CreateCustomerError::Store(error) => store(&error),
     }
 }
 
-/// `UpdateCustomer`.
-pub fn update_customer(error: UpdateCustomerError, account: Option<&ServedAccount>, portal: &PortalLink) -> Status {
-    match (error, account) {
-        (UpdateCustomerError::Denied(denied), _) => not_allowed(&denied),
-        (UpdateCustomerError::AccountNotFound(missing), _) => account_not_found(&missing),
-        (UpdateCustomerError::CustomerNotFound(account, id), _) => customer_not_found(account, id),
-        (UpdateCustomerError::Stale(account, id), _) => stale(account, id),
-        (UpdateCustomerError::Refused(edit), Some(account)) => refused(&edit, account, portal),
-        // An account that is not served has no customer that could be refused.
-        (UpdateCustomerError::Refused(_), None) => internal("an edit was refused in an account that is not served"),
-        (UpdateCustomerError::Invalid(problems), _) => invalid(&problems),
-        (UpdateCustomerError::Store(error), _) => store(&error),
+/// `UpdateCustomer`. A refusal is no error of the operation; see `refusal`.
+pub fn update_customer(error: UpdateCustomerError) -> Status {
+    match error {
+        UpdateCustomerError::Denied(denied) => not_allowed(&denied),
+        UpdateCustomerError::AccountNotFound(missing) => account_not_found(&missing),
+        UpdateCustomerError::CustomerNotFound(account, id) => customer_not_found(account, id),
+        UpdateCustomerError::CustomerDeleted(account, id) => {
+            let name = CustomerName { account, id };
+            let message = format!("{name} is deleted; bring it back to change it");
+            Problem::new(Code::FailedPrecondition, ErrorReason::CustomerDeleted, message)
+                .with("customer", name)
+                .status()
+        }
+        UpdateCustomerError::Stale(account, id) => stale(account, id),
+        UpdateCustomerError::Invalid(problems) => invalid(&problems),
+        UpdateCustomerError::RequestIdReused(_) => request_id_reused(),
+        UpdateCustomerError::Store(error) => store(&error),
     }
+}
+
+/// `DeleteCustomer`, `UndeleteCustomer`.
+pub fn delete_customer(error: DeleteCustomerError) -> Status {
+    match error {
+        DeleteCustomerError::Denied(denied) => not_allowed(&denied),
+        DeleteCustomerError::AccountNotFound(missing) => account_not_found(&missing),
+        DeleteCustomerError::CustomerNotFound(account, id) => customer_not_found(account, id),
+        DeleteCustomerError::NotOurs(account, id) => {
+            let name = CustomerName { account, id };
+            let message = format!("{name} comes from Microsoft: its relationship ends in Partner Center");
+            Problem::new(Code::FailedPrecondition, ErrorReason::CustomerOwnedByPartnerCenter, message)
+                .with("customer", name)
+                .status()
+        }
+        DeleteCustomerError::Stale(account, id) => stale(account, id),
+        DeleteCustomerError::RequestIdReused(_) => request_id_reused(),
+        DeleteCustomerError::Store(error) => store(&error),
+    }
+}
+
+/// `LookupCustomer`, `BatchGetCustomers`.
+pub fn lookup(error: LookupError) -> Status {
+    match error {
+        LookupError::Denied(denied) => not_allowed(&denied),
+        LookupError::AccountNotFound(missing) => account_not_found(&missing),
+        LookupError::NotFound(account) => {
+            let message = format!("no customer in {} has that key", account_name(&account));
+            Problem::new(Code::NotFound, ErrorReason::CustomerNotFound, message)
+                .with("partnerAccount", account_name(&account))
+                .status()
+        }
+        LookupError::Ambiguous(account, ids) => {
+            let name = |id: &CustomerId| CustomerName { account: account.clone(), id: *id }.to_string();
+            let names = ids.iter().map(name).collect::<Vec<_>>().join(" ");
+            let message = format!("several customers in {} have that key", account_name(&account));
+            Problem::new(Code::FailedPrecondition, ErrorReason::AmbiguousLookup, message)
+                .with("customers", names)
+                .status()
+        }
+        LookupError::Store(error) => store(&error),
+    }
+}
+
+/// `GetDecision`, `ListDecisions`.
+pub fn decision(error: DecisionError) -> Status {
+    match error {
+        DecisionError::Denied(denied) => not_allowed(&denied),
+        DecisionError::AccountNotFound(missing) => account_not_found(&missing),
+        DecisionError::DecisionNotFound(account, id) => {
+            let name = decision_name(&account, id);
+            Problem::new(Code::NotFound, ErrorReason::DecisionNotFound, format!("there is no {name}"))
+                .with("decision", name)
+                .status()
+        }
+        DecisionError::Store(error) => store(&error),
+    }
+}
+
+fn request_id_reused() -> Status {
+    let message = "request_id was used for another request within the last 24 hours";
+    Problem::new(Code::InvalidArgument, ErrorReason::RequestIdReused, message).status()
+}
+
+/// A kept answer that cannot be read back.
+pub fn unreadable_answer() -> Status {
+    tracing::error!("the kept answer of a repeated request cannot be read");
+    internal("the answer to the first request cannot be read back")
 }
 
 /// `StartSync`.

@@ -6,11 +6,11 @@ use tonic::{Request, Response, Status};
 
 use crate::domain::ids::{PartnerAccountId, RunId};
 use crate::grpc::convert::{self, time};
-use crate::grpc::customers::page_size;
 use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto;
 use crate::grpc::proto::sync_service_server::SyncService;
+use crate::grpc::requests::page_size;
 use crate::grpc::{Serving, caller, names, status};
 use crate::operations::get_sync_status::{SyncStatus, get_sync_status};
 use crate::operations::refresh_customer::refresh_customer;

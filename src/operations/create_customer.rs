@@ -1,11 +1,12 @@
-//! Creates a customer of the platform's own.
+//! Creates a customer of the platform's own, unless Microsoft's customer of the same domain is there already (R10).
 
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::create::{self, CustomerDraft};
 use crate::domain::customer::Customer;
-use crate::domain::ids::PartnerAccountId;
+use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::domain::text::FieldProblem;
 use crate::operations::accounts::{AccountNotFound, Accounts};
+use crate::operations::once::{self, Once, Outcome, RequestIdReused};
 use crate::store::{self, Store};
 
 /// What to create.
@@ -40,6 +41,12 @@ pub enum CreateCustomerError {
     /// Values that cannot be stored, all of them.
     #[error("the customer has {} problems", .0.len())]
     Invalid(Vec<FieldProblem>),
+    /// A customer of Microsoft's has the domain.
+    #[error("customer {1} in partner account {0} has that domain already")]
+    Duplicate(PartnerAccountId, CustomerId),
+    /// The request id belongs to another request.
+    #[error(transparent)]
+    RequestIdReused(#[from] RequestIdReused),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -51,16 +58,28 @@ pub async fn create_customer(
     accounts: &Accounts,
     caller: &Caller,
     request: CreateCustomer,
-) -> Result<Customer, CreateCustomerError> {
+    once: Option<Once<'_, Customer>>,
+) -> Result<Outcome<Customer>, CreateCustomerError> {
     let CreateCustomer { account, draft, mode } = request;
     caller.may(Action::WriteCustomers, &account)?;
     accounts.find(&account)?;
     store
         .write("create_customer", async |tx| {
+            if let Some(answer) = once::before::<_, CreateCustomerError>(tx, once.as_ref()).await? {
+                return Ok(Outcome::Before(answer));
+            }
             let admitted = create::admit(&account, draft, tx.now()).map_err(CreateCustomerError::Invalid)?;
+            let domain = &admitted.customer().domain;
+            if let Some(there) = tx.microsoft_customer_of_domain(&account, domain).await? {
+                return Err(CreateCustomerError::Duplicate(account.clone(), there));
+            }
             match mode {
-                WriteMode::Write => Ok(tx.save_new(admitted, &caller.subject).await?),
-                WriteMode::ValidateOnly => Ok(admitted.customer().clone()),
+                WriteMode::ValidateOnly => Ok(Outcome::Now(admitted.customer().clone())),
+                WriteMode::Write => {
+                    let customer = tx.save_new(admitted, &caller.subject).await?;
+                    once::keep(tx, once.as_ref(), &customer).await?;
+                    Ok(Outcome::Now(customer))
+                }
             }
         })
         .await

@@ -1,12 +1,14 @@
-//! Returns customers page by page, by account and id.
+//! Returns customers page by page: all or those that fulfil a filter, by account and id or in another order.
 
 use std::collections::BTreeSet;
 
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
+use crate::domain::filter::Filter;
 use crate::domain::ids::PartnerAccountId;
+use crate::domain::order::{Order, Position};
 use crate::operations::accounts::{AccountNotFound, Accounts};
-use crate::store::{self, AfterCustomer, Store};
+use crate::store::{self, CustomerQuery, Deleted, Store};
 
 /// Whose customers are wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,13 +19,26 @@ pub enum Parent {
     Every,
 }
 
+/// Which customers are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListCustomers {
+    /// Whose.
+    pub parent: Parent,
+    /// Those that fulfil it.
+    pub filter: Filter,
+    /// Their order.
+    pub order: Order,
+    /// Whether deleted ones are among them.
+    pub deleted: Deleted,
+}
+
 /// One page.
 #[derive(Debug)]
 pub struct CustomerList {
     /// The customers.
     pub customers: Vec<Customer>,
     /// Where the next page begins; `None` when this is the last.
-    pub next: Option<AfterCustomer>,
+    pub next: Option<Position>,
 }
 
 /// Why there is no answer.
@@ -45,15 +60,16 @@ pub async fn list_customers(
     store: &Store,
     accounts: &Accounts,
     caller: &Caller,
-    parent: &Parent,
-    after: Option<&AfterCustomer>,
+    request: ListCustomers,
+    after: Option<&Position>,
     page_size: u32,
 ) -> Result<CustomerList, ListCustomersError> {
+    let ListCustomers { parent, filter, order, deleted } = request;
     let accounts: BTreeSet<_> = match parent {
         Parent::Account(account) => {
-            caller.may(Action::ReadCustomers, account)?;
-            accounts.find(account)?;
-            BTreeSet::from([account.clone()])
+            caller.may(Action::ReadCustomers, &account)?;
+            accounts.find(&account)?;
+            BTreeSet::from([account])
         }
         Parent::Every => {
             caller.may_somewhere(Action::ReadCustomers)?;
@@ -61,14 +77,12 @@ pub async fn list_customers(
             served.filter(|account| caller.scope.contains(account)).collect()
         }
     };
+    let query = CustomerQuery { accounts, filter, order, deleted };
     // One more than asked for tells whether there is another page.
-    let mut customers = store.customers(&accounts, after, page_size.saturating_add(1)).await?;
+    let mut customers = store.find_customers(&query, after, page_size.saturating_add(1)).await?;
     let wanted = usize::try_from(page_size).unwrap_or(usize::MAX);
-    let next = if customers.len() > wanted {
-        customers.truncate(wanted);
-        customers.last().map(|last| AfterCustomer { account: last.account.clone(), id: last.id })
-    } else {
-        None
-    };
+    let more = customers.len() > wanted;
+    customers.truncate(wanted);
+    let next = customers.last().filter(|_| more).map(|last| Position::of(last, &query.order));
     Ok(CustomerList { customers, next })
 }

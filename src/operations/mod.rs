@@ -4,11 +4,15 @@
 //! look whether anything exists, decide inside the transaction that writes, and never call the network.
 
 pub mod accounts;
+pub mod once;
 pub mod get_customer;
+pub mod lookup_customer;
 pub mod list_customers;
 pub mod create_customer;
 pub mod update_customer;
+pub mod delete_customer;
 pub mod get_field_ownership;
+pub mod decisions;
 pub mod get_sync_status;
 pub mod start_sync;
 pub mod refresh_customer;

@@ -3,12 +3,13 @@
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
 use crate::domain::edit::CustomerEdit;
-use crate::domain::ids::{CustomerId, PartnerAccountId, Revision};
+use crate::domain::ids::{CustomerId, DecisionId, PartnerAccountId, Revision};
 use crate::domain::review::{self, Refusal, Review};
 use crate::domain::text::FieldProblem;
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::create_customer::WriteMode;
-use crate::store::{self, Decision, Saved, Store};
+use crate::operations::once::{self, Once, Outcome, RequestIdReused};
+use crate::store::{self, Saved, Store, Tx};
 
 /// What to change.
 #[derive(Debug)]
@@ -25,6 +26,15 @@ pub struct UpdateCustomer {
     pub mode: WriteMode,
 }
 
+/// What an edit comes to. Both are committed, and both are what a repetition of the request gets again.
+#[derive(Debug)]
+pub enum EditOutcome {
+    /// The customer as it is now.
+    Saved(Box<Customer>),
+    /// The edit would change what Partner Center owns.
+    Refused(Box<RefusedEdit>),
+}
+
 /// An edit that was turned down.
 #[derive(Debug)]
 pub struct RefusedEdit {
@@ -32,11 +42,11 @@ pub struct RefusedEdit {
     pub customer: Customer,
     /// What was turned down and why.
     pub refusal: Refusal,
-    /// The durable record; absent when nothing was to be written.
-    pub decision: Option<Decision>,
+    /// Its durable record; absent when nothing was to be written.
+    pub decision: Option<DecisionId>,
 }
 
-/// Why nothing was changed.
+/// Why nothing was decided.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateCustomerError {
     /// The caller may not write there.
@@ -48,23 +58,21 @@ pub enum UpdateCustomerError {
     /// No such customer in it.
     #[error("there is no customer {1} in partner account {0}")]
     CustomerNotFound(PartnerAccountId, CustomerId),
+    /// The customer is deleted.
+    #[error("customer {1} in partner account {0} is deleted")]
+    CustomerDeleted(PartnerAccountId, CustomerId),
     /// The record changed since the caller read it.
     #[error("customer {1} in partner account {0} changed since it was read")]
     Stale(PartnerAccountId, CustomerId),
-    /// The edit would change what Partner Center owns.
-    #[error("the edit would change fields that Partner Center owns")]
-    Refused(Box<RefusedEdit>),
     /// Values that cannot be stored, all of them.
     #[error("the edit has {} problems", .0.len())]
     Invalid(Vec<FieldProblem>),
+    /// The request id belongs to another request.
+    #[error(transparent)]
+    RequestIdReused(#[from] RequestIdReused),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-}
-
-enum Outcome {
-    Saved(Box<Customer>),
-    Refused(Box<RefusedEdit>),
 }
 
 /// Changes a customer, or refuses to.
@@ -73,40 +81,51 @@ pub async fn update_customer(
     accounts: &Accounts,
     caller: &Caller,
     request: UpdateCustomer,
-) -> Result<Customer, UpdateCustomerError> {
-    let UpdateCustomer { account, id, expected, edit, mode } = request;
-    caller.may(Action::WriteCustomers, &account)?;
-    accounts.find(&account)?;
-    let stale = || UpdateCustomerError::Stale(account.clone(), id);
-    let outcome = store
+    once: Option<Once<'_, EditOutcome>>,
+) -> Result<Outcome<EditOutcome>, UpdateCustomerError> {
+    caller.may(Action::WriteCustomers, &request.account)?;
+    accounts.find(&request.account)?;
+    store
         .write("update_customer", async |tx| {
-            let found = tx.customer_for_update(&account, id).await?;
-            let customer = found.ok_or_else(|| UpdateCustomerError::CustomerNotFound(account.clone(), id))?;
-            if expected.is_some_and(|expected| expected != customer.revision) {
-                return Err(stale());
+            if let Some(answer) = once::before::<_, UpdateCustomerError>(tx, once.as_ref()).await? {
+                return Ok(Outcome::Before(answer));
             }
-            match (review::review(&customer, &edit), mode) {
-                (Review::Invalid(problems), _) => Err(UpdateCustomerError::Invalid(problems)),
-                (Review::Allowed(allowed), WriteMode::ValidateOnly) => {
-                    Ok(Outcome::Saved(Box::new(allowed.after().clone())))
-                }
-                (Review::Allowed(allowed), WriteMode::Write) => match tx.save_edit(allowed, &caller.subject).await? {
-                    Saved::Now(saved) | Saved::Unchanged(saved) => Ok(Outcome::Saved(Box::new(saved))),
-                    Saved::Stale => Err(stale()),
-                },
-                (Review::Refused(refusal), WriteMode::ValidateOnly) => {
-                    Ok(Outcome::Refused(Box::new(RefusedEdit { customer, refusal, decision: None })))
-                }
-                // A refusal commits: its decision is durable.
-                (Review::Refused(refusal), WriteMode::Write) => {
-                    let decision = tx.save_decision(&customer, &caller.subject, &refusal).await?;
-                    Ok(Outcome::Refused(Box::new(RefusedEdit { customer, refusal, decision: Some(decision) })))
-                }
+            let outcome = decide(tx, caller, &request).await?;
+            if request.mode == WriteMode::Write {
+                once::keep(tx, once.as_ref(), &outcome).await?;
             }
+            Ok(Outcome::Now(outcome))
         })
-        .await?;
-    match outcome {
-        Outcome::Saved(customer) => Ok(*customer),
-        Outcome::Refused(refused) => Err(UpdateCustomerError::Refused(refused)),
+        .await
+}
+
+async fn decide(tx: &mut Tx, caller: &Caller, request: &UpdateCustomer) -> Result<EditOutcome, UpdateCustomerError> {
+    let UpdateCustomer { account, id, expected, edit, mode } = request;
+    let stale = || UpdateCustomerError::Stale(account.clone(), *id);
+    let found = tx.customer_for_update(account, *id).await?;
+    let customer = found.ok_or_else(|| UpdateCustomerError::CustomerNotFound(account.clone(), *id))?;
+    if expected.is_some_and(|expected| expected != customer.revision) {
+        return Err(stale());
+    }
+    if customer.deleted_at.is_some() {
+        return Err(UpdateCustomerError::CustomerDeleted(account.clone(), *id));
+    }
+    match (review::review(&customer, edit), mode) {
+        (Review::Invalid(problems), _) => Err(UpdateCustomerError::Invalid(problems)),
+        (Review::Allowed(allowed), WriteMode::ValidateOnly) => {
+            Ok(EditOutcome::Saved(Box::new(allowed.after().clone())))
+        }
+        (Review::Allowed(allowed), WriteMode::Write) => match tx.save_edit(allowed, &caller.subject).await? {
+            Saved::Now(saved) | Saved::Unchanged(saved) => Ok(EditOutcome::Saved(Box::new(saved))),
+            Saved::Stale => Err(stale()),
+        },
+        (Review::Refused(refusal), WriteMode::ValidateOnly) => {
+            Ok(EditOutcome::Refused(Box::new(RefusedEdit { customer, refusal, decision: None })))
+        }
+        // A refusal commits: its decision is durable.
+        (Review::Refused(refusal), WriteMode::Write) => {
+            let decision = tx.save_decision(&customer, &caller.subject, &refusal).await?;
+            Ok(EditOutcome::Refused(Box::new(RefusedEdit { customer, refusal, decision: Some(decision.id) })))
+        }
     }
 }

@@ -20,6 +20,10 @@ pub(super) enum ChangeKind {
     Ended,
     /// Its relationship returned.
     Revived,
+    /// A caller deleted it.
+    Deleted,
+    /// A caller brought it back.
+    Undeleted,
 }
 
 impl ChangeKind {
@@ -31,6 +35,8 @@ impl ChangeKind {
             Self::State => "STATE",
             Self::Ended => "ENDED",
             Self::Revived => "REVIVED",
+            Self::Deleted => "DELETED",
+            Self::Undeleted => "UNDELETED",
         }
     }
 }

@@ -25,7 +25,7 @@ macro_rules! customer_columns {
          c.billing_address_line1, c.billing_address_line2, c.billing_address_line3, c.billing_postal_code,
          c.external_reference, c.labels, c.note, c.status,
          c.microsoft_tenant_id, c.tenant_name, c.relationship, c.upstream_relationship, c.sync_state,
-         c.observation_epoch, c.observation_ticket, c.created_at, c.updated_at,
+         c.observation_epoch, c.observation_ticket, c.created_at, c.updated_at, c.deleted_at,
          u.verified_at, u.observed_epoch, u.observed_ticket"
     };
 }
@@ -59,6 +59,7 @@ pub(super) fn customer(row: &SqliteRow) -> Result<Customer, Error> {
         microsoft: microsoft(row)?,
         created_at: Timestamp::from_micros(row.try_get("created_at")?),
         updated_at: Timestamp::from_micros(row.try_get("updated_at")?),
+        deleted_at: row.try_get::<Option<i64>, _>("deleted_at")?.map(Timestamp::from_micros),
     })
 }
 
@@ -133,6 +134,7 @@ pub(super) fn bind<'q>(
         .bind(link.map(|link| link.mark.ticket.0))
         .bind(customer.created_at.micros())
         .bind(customer.updated_at.micros())
+        .bind(customer.deleted_at.map(Timestamp::micros))
 }
 
 fn labels(json: &str) -> Result<BTreeMap<String, String>, Error> {

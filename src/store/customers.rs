@@ -3,10 +3,9 @@
 //! Door one is [`Tx::save_edit`] (and [`Tx::save_new`]): a caller, reviewed. Door two is [`Tx::save_plan`]: Partner
 //! Center, by right. [`Tx::save_departure`] only ends or holds a relationship. Each writes the change log with it.
 
-use std::collections::BTreeSet;
-
 use crate::domain::create::AdmittedCustomer;
 use crate::domain::customer::{Customer, Relationship, SyncState};
+use crate::domain::deletion::Deletion;
 use crate::domain::ids::{CustomerId, PartnerAccountId, RunId, TenantId};
 use crate::domain::observation::Observation;
 use crate::domain::reconcile::{Plan, Step};
@@ -26,11 +25,11 @@ const INSERT: &str = "
         billing_district, billing_city, billing_address_line1, billing_address_line2, billing_address_line3,
         billing_postal_code, external_reference, labels, note, status, microsoft_tenant_id, tenant_name,
         relationship, upstream_relationship, sync_state, observation_epoch, observation_ticket, created_at,
-        updated_at
+        updated_at, deleted_at
     ) VALUES (
         $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
         $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43,
-        $44, $45, $46, $47, $48, $49
+        $44, $45, $46, $47, $48, $49, $50
     )";
 
 /// What a caller's edit may write. The columns of an observation are not among them: the database then refuses
@@ -65,19 +64,15 @@ const UPDATE_BY_OBSERVATION: &str = "
         updated_at = $49
     WHERE account = $1 AND id = $2 AND revision = $4 - 1";
 
+/// Deletes or brings back, and leaves everything else as it is.
+const UPDATE_DELETION: &str = "
+    UPDATE customer SET revision = $4, updated_at = $49, deleted_at = $50
+    WHERE account = $1 AND id = $2 AND revision = $4 - 1";
+
 /// Leaves the observation where it is: a state says nothing of what Partner Center owns.
 const UPDATE_STATE: &str = "
     UPDATE customer SET revision = $4, sync_state = $45, updated_at = $49
     WHERE account = $1 AND id = $2 AND revision = $4 - 1";
-
-/// The customer after which a list goes on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AfterCustomer {
-    /// Its account.
-    pub account: PartnerAccountId,
-    /// Its id.
-    pub id: CustomerId,
-}
 
 /// What became of an edit.
 #[derive(Debug)]
@@ -135,42 +130,6 @@ impl Store {
             .fetch_optional(&self.readers)
             .await?;
         row.as_ref().map(customer_row::customer).transpose()
-    }
-
-    /// Up to `limit` customers of these accounts after `after`, ordered by account and id. Ids never change, so a row
-    /// that exists throughout a walk is met exactly once.
-    pub async fn customers(
-        &self,
-        accounts: &BTreeSet<PartnerAccountId>,
-        after: Option<&AfterCustomer>,
-        limit: u32,
-    ) -> Result<Vec<Customer>, Error> {
-        const SELECT: &str = concat!(
-            "SELECT ",
-            customer_columns!(),
-            customer_tables!(),
-            "WHERE c.account = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
-        );
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut customers = Vec::new();
-        // Account by account: each statement is a range of the primary key.
-        for account in accounts.iter().filter(|account| after.is_none_or(|after| **account >= after.account)) {
-            let rest = u32::try_from(wanted - customers.len()).unwrap_or(limit);
-            if rest == 0 {
-                break;
-            }
-            let after_id = after.filter(|after| after.account == *account).map(|after| after.id.to_string());
-            let rows = sqlx::query(SELECT)
-                .bind(account.as_str())
-                .bind(after_id.unwrap_or_default())
-                .bind(rest)
-                .fetch_all(&self.readers)
-                .await?;
-            for row in &rows {
-                customers.push(customer_row::customer(row)?);
-            }
-        }
-        Ok(customers)
     }
 }
 
@@ -231,6 +190,15 @@ impl Tx {
         }
         self.log_change(&after, ChangeKind::Edited, edit.changed(), caller, None).await?;
         Ok(Saved::Now(after))
+    }
+
+    /// Stores a deletion, or the return from one.
+    pub async fn save_deletion(&mut self, deletion: Deletion, caller: &str) -> Result<Customer, Error> {
+        let after = self.next_revision(deletion.after());
+        self.update_locked(UPDATE_DELETION, &after).await?;
+        let kind = if after.deleted_at.is_some() { ChangeKind::Deleted } else { ChangeKind::Undeleted };
+        self.log_change(&after, kind, &[], caller, None).await?;
+        Ok(after)
     }
 
     /// Stores what an observation means: door two.

@@ -42,11 +42,11 @@ pub struct Migrated {
 
 /// Brings the schema up to this release's, or refuses one that is newer.
 pub(super) async fn run(pool: &SqlitePool) -> Result<Migrated, MigrationError> {
+    let mut connection = pool.acquire().await.map_err(MigrationError::Unreadable)?;
+    connection.ensure_migrations_table(&table()).await.map_err(MigrationError::Failed)?;
+    drop(connection);
+    let from = require_known(pool).await?;
     let known = SQLITE.last().map_or(0, |(number, ..)| *number);
-    let from = applied(pool).await?;
-    if from > known {
-        return Err(MigrationError::Newer { found: from, known });
-    }
     migrator().run(pool).await.map_err(MigrationError::Failed)?;
     Ok(Migrated { from, to: known })
 }
@@ -58,10 +58,15 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(SQLITE.into_iter().map(migration).collect())
 }
 
-async fn applied(pool: &SqlitePool) -> Result<i64, MigrationError> {
+/// The schema of the database, unless it is newer than this release's.
+pub(super) async fn require_known(pool: &SqlitePool) -> Result<i64, MigrationError> {
+    let known = SQLITE.last().map_or(0, |(number, ..)| *number);
     let mut connection = pool.acquire().await.map_err(MigrationError::Unreadable)?;
-    let table = Migrator::DEFAULT.table_name.clone();
-    connection.ensure_migrations_table(&table).await.map_err(MigrationError::Failed)?;
-    let applied = connection.list_applied_migrations(&table).await.map_err(MigrationError::Failed)?;
-    Ok(applied.iter().map(|migration| migration.version).max().unwrap_or(0))
+    let applied = connection.list_applied_migrations(&table()).await.map_err(MigrationError::Failed)?;
+    let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
+    if found > known { Err(MigrationError::Newer { found, known }) } else { Ok(found) }
+}
+
+fn table() -> Cow<'static, str> {
+    Migrator::DEFAULT.table_name.clone()
 }

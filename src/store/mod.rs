@@ -7,12 +7,15 @@
 mod accounts;
 mod audit_records;
 mod changes;
+mod customer_lookup;
+mod customer_query;
 mod customer_row;
 mod customers;
 mod decisions;
 mod error;
 mod meta;
 mod migrations;
+mod requests;
 mod sqlite;
 mod sync_runs;
 mod sync_status;
@@ -29,11 +32,14 @@ use crate::clock::Clock;
 use crate::store::wakeup::Wakeups;
 
 pub use accounts::TenantChanged;
-pub use customers::{AfterCustomer, Saved, SavedPlan};
-pub use decisions::Decision;
+pub use customer_lookup::SharedKey;
+pub use customer_query::{CustomerQuery, Deleted};
+pub use customers::{Saved, SavedPlan};
+pub use decisions::{ChainCheck, Decision, DecisionQuery};
 pub use error::Error;
 pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};
+pub use requests::{Remembered, RequestKey};
 pub use sqlite::OpenError;
 pub use sync_runs::{PageProgress, RunCause, RunCounts, RunKind, RunState, SyncRun};
 pub use sync_status::{AccountSync, Readings, SyncProblem, WebhookState};
@@ -47,8 +53,8 @@ pub struct Store {
     readers: SqlitePool,
     clock: Clock,
     wakeups: Wakeups,
-    // Held for as long as any clone lives: no second process may open the file.
-    _lock: Arc<std::fs::File>,
+    // Held for as long as any clone lives: no second process may write the file.
+    _lock: Option<Arc<std::fs::File>>,
 }
 
 impl Store {
@@ -61,9 +67,16 @@ impl Store {
             readers: pools.readers,
             clock,
             wakeups: Wakeups::default(),
-            _lock: Arc::new(pools.lock),
+            _lock: Some(Arc::new(pools.lock)),
         };
         Ok((store, migrated))
+    }
+
+    /// Opens the embedded database to look at it, also while a service has it: every write fails.
+    pub async fn open_sqlite_for_reading(path: &Path, clock: Clock) -> Result<Self, StartError> {
+        let readers = sqlite::open_for_reading(path).await?;
+        migrations::require_known(&readers).await?;
+        Ok(Self { writer: readers.clone(), readers, clock, wakeups: Wakeups::default(), _lock: None })
     }
 
     /// Whether the database answers.

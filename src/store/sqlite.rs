@@ -78,7 +78,18 @@ pub(super) async fn open(path: &Path) -> Result<Pools, OpenError> {
         .await
         .map_err(file_error)?;
     require_version(&writer).await.map_err(file_error)??;
-    let readers = SqlitePoolOptions::new()
+    let readers = read_pool(options).await.map_err(file_error)?;
+    Ok(Pools { writer, readers, lock })
+}
+
+/// Opens a database file that exists, to look at it.
+pub(super) async fn open_for_reading(path: &Path) -> Result<SqlitePool, OpenError> {
+    let file_error = |source| OpenError::File { path: path.to_owned(), source };
+    read_pool(options(path)).await.map_err(file_error)
+}
+
+async fn read_pool(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
+    SqlitePoolOptions::new()
         .max_connections(READERS)
         .min_connections(1)
         .idle_timeout(None)
@@ -86,8 +97,6 @@ pub(super) async fn open(path: &Path) -> Result<Pools, OpenError> {
         .acquire_timeout(READ_TURN_TIMEOUT)
         .connect_with(options.read_only(true).pragma("query_only", "on"))
         .await
-        .map_err(file_error)?;
-    Ok(Pools { writer, readers, lock })
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

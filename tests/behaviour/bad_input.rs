@@ -1,6 +1,6 @@
 //! Bad input: one typed error that names every problem at once, and nothing half-written.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use customer_guard::domain::contact::{ContactField, ContactRole};
 use customer_guard::grpc::proto::{
@@ -27,7 +27,7 @@ async fn a_new_customer_is_told_everything_that_is_wrong_with_it() {
         domain: "not a domain".to_owned(),
         external_reference: "x".repeat(201),
         note: "x".repeat(4001),
-        labels: HashMap::from([("Bad Key".to_owned(), "x".to_owned()), ("long".to_owned(), "x".repeat(256))]),
+        labels: BTreeMap::from([("Bad Key".to_owned(), "x".to_owned()), ("long".to_owned(), "x".repeat(256))]),
         ..Customer::default()
     };
     let primary = contact(&mut wrong, ContactRole::Primary);
@@ -237,7 +237,12 @@ async fn every_method_tells_an_unknown_partner_account() {
         customer: Some(Customer { name: name.clone(), note: "x".to_owned(), ..Customer::default() }),
         ..Default::default()
     };
-    let create = CreateCustomerRequest { parent: parent.clone(), customer: Some(bakery()), validate_only: true };
+    let create = CreateCustomerRequest {
+        parent: parent.clone(),
+        customer: Some(bakery()),
+        validate_only: true,
+        ..Default::default()
+    };
     let run = name.replace("customers", "syncRuns");
     let told_all = [
         told(customers.get_customer(GetCustomerRequest { name: name.clone() }).await),
@@ -311,7 +316,8 @@ async fn a_message_over_the_size_limit_is_refused_and_the_connection_goes_on() {
     let world = World::with_customers(0).await;
     let ours = world.guard.create(bakery()).await;
     let edit = Customer { note: "x".repeat(300 * 1024), ..ours.clone() };
-    let request = UpdateCustomerRequest { customer: Some(edit), update_mask: None, validate_only: false };
+    let request =
+        UpdateCustomerRequest { customer: Some(edit), update_mask: None, validate_only: false, ..Default::default() };
     let status = world.guard.customers.clone().update_customer(request).await.expect_err("too large");
     assert_eq!(status.code(), Code::OutOfRange, "{status:?}");
     assert_eq!(world.guard.get(&ours.name).await, ours);

@@ -1,6 +1,6 @@
 //! Customers of the platform's own, and what the platform owns of Microsoft's.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use customer_guard::domain::contact::{ContactField, ContactRole};
 use customer_guard::domain::field::Field;
@@ -58,6 +58,7 @@ async fn a_creation_that_only_validates_writes_nothing() {
         parent: "partnerAccounts/contoso".to_owned(),
         customer: Some(customer),
         validate_only: true,
+        ..Default::default()
     };
     let dry = world.guard.customers.clone().create_customer(request(bakery())).await.expect("sound").into_inner();
     assert_eq!(dry.company_name, "Linden Bakery");
@@ -139,16 +140,16 @@ async fn one_member_of_a_mirrored_billing_contact_makes_it_a_contact_of_its_own(
 async fn labels_are_set_and_removed_by_key_and_replaced_as_a_whole() {
     let world = World::with_customers(0).await;
     let mut ours = world.guard.create(bakery()).await;
-    ours.labels = HashMap::from([("tier".to_owned(), "gold".to_owned())]);
+    ours.labels = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
     let both = world.guard.update(ours.clone(), &["labels.tier"]).await;
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    assert_eq!(both.labels, HashMap::from([label("team", "blue"), label("tier", "gold")]));
+    assert_eq!(both.labels, BTreeMap::from([label("team", "blue"), label("tier", "gold")]));
     ours.etag = both.etag;
     let one = world.guard.update(ours.clone(), &["labels.team"]).await;
-    assert_eq!(one.labels, HashMap::from([label("tier", "gold")]));
+    assert_eq!(one.labels, BTreeMap::from([label("tier", "gold")]));
     ours.etag = one.etag;
     ours.labels.clear();
-    assert_eq!(world.guard.update(ours, &["labels"]).await.labels, HashMap::new());
+    assert_eq!(world.guard.update(ours, &["labels"]).await.labels, BTreeMap::new());
     world.end().await;
 }
 
@@ -216,7 +217,8 @@ async fn an_update_that_only_validates_answers_as_it_would_and_writes_nothing() 
     let world = World::with_customers(0).await;
     let ours = world.guard.create(bakery()).await;
     let edit = Customer { note: "A dry run.".to_owned(), ..ours.clone() };
-    let request = UpdateCustomerRequest { customer: Some(edit), update_mask: None, validate_only: true };
+    let request =
+        UpdateCustomerRequest { customer: Some(edit), update_mask: None, validate_only: true, ..Default::default() };
     let dry = world.guard.send_update(request).await.expect("an accepted edit");
     assert_eq!(dry.note, "A dry run.");
     assert_eq!(world.guard.get(&ours.name).await, ours);

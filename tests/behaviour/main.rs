@@ -5,9 +5,14 @@ mod harness;
 
 mod reads;
 mod page_tokens;
+mod lookups;
+mod filters;
 mod edits;
+mod deletion;
+mod repeated_requests;
 mod refusals;
 mod refusal_details;
+mod decisions;
 mod bad_input;
 mod full_sync;
 mod listing;

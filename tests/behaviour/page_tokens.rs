@@ -7,7 +7,12 @@ use crate::harness::told::{Told, fields};
 use crate::harness::{Guard, Plan, World};
 
 async fn list(guard: &Guard, parent: &str, page_size: i32, page_token: &str) -> Result<String, Told> {
-    let request = ListCustomersRequest { parent: parent.to_owned(), page_size, page_token: page_token.to_owned() };
+    let request = ListCustomersRequest {
+        parent: parent.to_owned(),
+        page_size,
+        page_token: page_token.to_owned(),
+        ..Default::default()
+    };
     let answer = guard.customers.clone().list_customers(request).await;
     answer.map(|page| page.into_inner().next_page_token).map_err(Told::from)
 }

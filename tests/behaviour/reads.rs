@@ -20,7 +20,7 @@ async fn walk(guard: &Guard, parent: &str, page_size: i32) -> Vec<String> {
     let mut names = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = ListCustomersRequest { parent: parent.to_owned(), page_size, page_token };
+        let request = ListCustomersRequest { parent: parent.to_owned(), page_size, page_token, ..Default::default() };
         let page = guard.customers.clone().list_customers(request).await.expect("a page").into_inner();
         assert!(page.customers.len() <= usize::try_from(page_size).expect("a size"));
         names.extend(page.customers.into_iter().map(|customer| customer.name));
@@ -146,15 +146,18 @@ async fn the_owner_of_every_field_can_be_asked_before_somebody_types() {
 async fn health_says_serving_for_the_whole_and_for_each_service() {
     let world = World::with_customers(0).await;
     let mut health = HealthClient::new(world.guard.channel.clone());
-    for service in ["", "customerguard.v1.CustomerService", "customerguard.v1.SyncService"] {
+    for service in
+        ["", "customerguard.v1.CustomerService", "customerguard.v1.DecisionService", "customerguard.v1.SyncService"]
+    {
         let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await.expect("a known service");
         assert_eq!(answer.into_inner().status(), ServingStatus::Serving, "{service}");
     }
     world.end().await;
 }
 
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "customerguard.v1.CustomerService",
+    "customerguard.v1.DecisionService",
     "customerguard.v1.SyncService",
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",

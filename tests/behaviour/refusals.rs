@@ -1,6 +1,6 @@
 //! The guard: no mask and no way of naming changes what Partner Center owns, and nothing else is in anybody's way.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use customer_guard::domain::contact::{ContactField, ContactRole};
 use customer_guard::grpc::proto::{
@@ -122,7 +122,7 @@ async fn refuses_an_address_line_by_line() {
 async fn refuses_the_whole_request_when_one_field_of_it_is_guarded() {
     let (world, linden) = World::with_linden().await;
     let mut mixed = with_email(&linden);
-    mixed.labels = HashMap::from([("tier".to_owned(), "gold".to_owned())]);
+    mixed.labels = BTreeMap::from([("tier".to_owned(), "gold".to_owned())]);
     "New words.".clone_into(&mut mixed.note);
     let told =
         world.guard.refused(mixed.clone(), &["labels", "primary_contact.email", "note", "external_reference"]).await;
@@ -155,6 +155,7 @@ async fn validates_only_with_the_same_answer_and_no_decision() {
         customer: Some(customer),
         update_mask: Some(prost_types::FieldMask { paths: vec!["*".to_owned()] }),
         validate_only,
+        ..Default::default()
     };
     let dry = world.guard.send_update(request(with_email(&linden), true)).await.expect_err("a refused edit");
     assert_eq!(dry.edit_refused().decision_id, "");
@@ -182,7 +183,7 @@ async fn accepts_guarded_fields_with_their_present_values_beside_a_changed_label
     paths.push("labels.tier".to_owned());
     let paths: Vec<_> = paths.iter().map(String::as_str).collect();
     let accepted = world.guard.update(labelled, &paths).await;
-    assert_eq!(accepted.labels, HashMap::from([("tier".to_owned(), "gold".to_owned())]));
+    assert_eq!(accepted.labels, BTreeMap::from([("tier".to_owned(), "gold".to_owned())]));
     assert_eq!(accepted.primary_contact, linden.primary_contact);
     world.end().await;
 }
@@ -277,6 +278,7 @@ async fn creates_no_customer_as_microsofts() {
         parent: "partnerAccounts/contoso".to_owned(),
         customer: Some(posing),
         validate_only: false,
+        ..Default::default()
     };
     let told = Told::from(world.guard.customers.clone().create_customer(request).await.expect_err("refused"));
     let expected =

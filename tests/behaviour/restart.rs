@@ -31,6 +31,7 @@ async fn page_tokens_from_before_still_work() {
         parent: "partnerAccounts/contoso".to_owned(),
         page_size: 4,
         page_token,
+        ..Default::default()
     };
     let all: Vec<_> = world.guard.all("contoso").await.into_iter().map(|customer| customer.name).collect();
     let first = world.guard.customers.clone().list_customers(ask(String::new())).await.expect("a page").into_inner();

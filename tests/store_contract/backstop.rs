@@ -230,14 +230,15 @@ async fn the_database_refuses_to_rewrite_the_change_log(bench: Bench) {
 
 async fn the_database_refuses_to_rewrite_decisions(bench: Bench) {
     let (mut shell, ..) = with_both(&bench).await;
-    let insert = "INTO decision (rowid, id, account, customer_id, caller, violations, acceptable, policy_revision, at)";
-    let first = format!("INSERT {insert} VALUES (5, 'a', 'contoso', 'c', 'caller', '', '', 1, 1)");
+    let insert = "INTO decision (rowid, id, account, position, customer_id, caller, violations, acceptable, policy_revision, at, chain_hash)";
+    let first = format!("INSERT {insert} VALUES (5, 'a', 'contoso', 1, 'c', 'caller', '', '', 1, 1, 'h')");
     assert_eq!(shell.run(&first).await, Ok(1));
     let statements = [
         "UPDATE decision SET caller = 'me'".to_owned(),
         "DELETE FROM decision".to_owned(),
-        format!("INSERT OR REPLACE {insert} VALUES (6, 'a', 'contoso', 'c', 'me', '', '', 1, 1)"),
-        format!("INSERT OR REPLACE {insert} VALUES (5, 'b', 'contoso', 'c', 'me', '', '', 1, 1)"),
+        format!("INSERT OR REPLACE {insert} VALUES (6, 'a', 'contoso', 2, 'c', 'me', '', '', 1, 1, 'h')"),
+        format!("INSERT OR REPLACE {insert} VALUES (5, 'b', 'contoso', 2, 'c', 'me', '', '', 1, 1, 'h')"),
+        format!("INSERT OR REPLACE {insert} VALUES (6, 'b', 'contoso', 1, 'c', 'me', '', '', 1, 1, 'h')"),
     ];
     for statement in statements {
         let answer = shell.run(&statement).await;

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use customer_guard::domain::customer::Customer;
 use customer_guard::domain::ids::{CustomerId, PartnerAccountId};
-use customer_guard::store::AfterCustomer;
+use customer_guard::domain::order::Position;
+use customer_guard::store::CustomerQuery;
 
 use crate::bench::Bench;
 
@@ -15,12 +16,13 @@ contract! {
 
 async fn walk(bench: &Bench, scope: &BTreeSet<PartnerAccountId>, size: u32, adding: bool) -> Vec<Customer> {
     let mut met: Vec<Customer> = Vec::new();
-    let mut after: Option<AfterCustomer> = None;
+    let query = CustomerQuery { accounts: scope.clone(), ..CustomerQuery::default() };
+    let mut after: Option<Position> = None;
     loop {
-        let page = bench.store.customers(scope, after.as_ref(), size).await.expect("the store answers");
+        let page = bench.store.find_customers(&query, after.as_ref(), size).await.expect("the store answers");
         assert!(page.len() <= size as usize);
         let Some(last) = page.last() else { return met };
-        after = Some(AfterCustomer { account: last.account.clone(), id: last.id });
+        after = Some(Position::of(last, &query.order));
         met.extend(page);
         // New ids sort before, among and after those of the walk: the clock goes back for some.
         if adding && met.len() < 200 {

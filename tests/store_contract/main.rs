@@ -25,6 +25,8 @@ mod durability;
 mod edits;
 mod listing;
 mod lists;
+mod memory;
+mod filters;
 mod observations;
 mod opening;
 mod plans;

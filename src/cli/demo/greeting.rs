@@ -8,7 +8,7 @@ use std::time::Duration;
 use customer_guard::domain::contact::ContactField;
 use customer_guard::domain::customer::{Customer, Relationship};
 use customer_guard::domain::ids::PartnerAccountId;
-use customer_guard::store::Store;
+use customer_guard::store::{CustomerQuery, Store};
 
 /// Whose customer the calls are about: a partner that may edit in Partner Center.
 const ACCOUNT: &str = "contoso";
@@ -69,7 +69,8 @@ impl Greeting {
     /// The greeting, with a customer of the store in it.
     pub(super) async fn text(&self, store: &Store) -> anyhow::Result<String> {
         let accounts = BTreeSet::from([ACCOUNT.parse::<PartnerAccountId>()?]);
-        let customers = store.customers(&accounts, None, LOOKED_THROUGH).await?;
+        let query = CustomerQuery { accounts, ..CustomerQuery::default() };
+        let customers = store.find_customers(&query, None, LOOKED_THROUGH).await?;
         let guarded = customers.iter().filter(|customer| customer.relationship() == Some(Relationship::Active));
         // A few have no e-mail address, and some may have been changed by an earlier paste: the change would not show.
         let shows_a_change = |customer: &&Customer| {

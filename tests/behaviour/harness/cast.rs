@@ -1,6 +1,6 @@
 //! Customers that tests play with: one of Microsoft's with every member filled in, and the platform's own.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use customer_guard::domain::contact::{ContactField, ContactRole};
 use customer_guard::domain::field::Field;
@@ -68,7 +68,7 @@ pub fn bakery() -> proto::Customer {
         domain: "bakery.example".to_owned(),
         primary_contact: Some(whole_contact()),
         external_reference: "crm-17".to_owned(),
-        labels: HashMap::from([("team".to_owned(), "blue".to_owned())]),
+        labels: BTreeMap::from([("team".to_owned(), "blue".to_owned())]),
         note: "Pays on time.".to_owned(),
         ..proto::Customer::default()
     }
@@ -135,7 +135,7 @@ pub fn change(customer: &mut proto::Customer, field: Field) {
         Field::MicrosoftTenantId => customer.microsoft_tenant_id = Uuid::from_u128(99).to_string(),
         Field::Relationship => customer.set_relationship(proto::Relationship::Ended),
         Field::ExternalReference => "another-reference".clone_into(&mut customer.external_reference),
-        Field::Labels => customer.labels = HashMap::from([("team".to_owned(), "red".to_owned())]),
+        Field::Labels => customer.labels = BTreeMap::from([("team".to_owned(), "red".to_owned())]),
         Field::Note => "Another note.".clone_into(&mut customer.note),
         Field::Status => customer.set_status(proto::CustomerStatus::Blocked),
     }

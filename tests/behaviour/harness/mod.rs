@@ -294,7 +294,7 @@ impl Guard {
         let mut page_token = String::new();
         loop {
             let parent = format!("partnerAccounts/{account}");
-            let request = proto::ListCustomersRequest { parent, page_size: 1000, page_token };
+            let request = proto::ListCustomersRequest { parent, page_size: 1000, page_token, ..Default::default() };
             let page = self.customers.clone().list_customers(request).await.expect("a page").into_inner();
             customers.extend(page.customers);
             page_token = page.next_page_token;
@@ -327,8 +327,13 @@ impl Guard {
         let field_mask =
             |paths: &[&str]| prost_types::FieldMask { paths: paths.iter().map(ToString::to_string).collect() };
         let update_mask = mask.map(field_mask);
-        self.send_update(proto::UpdateCustomerRequest { customer: Some(customer), update_mask, validate_only: false })
-            .await
+        self.send_update(proto::UpdateCustomerRequest {
+            customer: Some(customer),
+            update_mask,
+            validate_only: false,
+            ..Default::default()
+        })
+        .await
     }
 
     pub async fn send_update(&self, request: proto::UpdateCustomerRequest) -> Result<proto::Customer, Told> {
@@ -346,7 +351,12 @@ impl Guard {
 
     pub async fn try_create(&self, account: &str, customer: proto::Customer) -> Result<proto::Customer, Told> {
         let parent = format!("partnerAccounts/{account}");
-        let request = proto::CreateCustomerRequest { parent, customer: Some(customer), validate_only: false };
+        let request = proto::CreateCustomerRequest {
+            parent,
+            customer: Some(customer),
+            validate_only: false,
+            ..Default::default()
+        };
         let answer = self.customers.clone().create_customer(request).await;
         answer.map(tonic::Response::into_inner).map_err(Told::from)
     }
