@@ -44,10 +44,10 @@ pub enum OpenError {
         /// The lock file.
         path: PathBuf,
     },
-    /// The lock beside it cannot be made.
-    #[error("cannot create the lock file {path}")]
+    /// It or the lock beside it cannot be made.
+    #[error("cannot create the file {path}")]
     Lock {
-        /// The lock file.
+        /// The file.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -64,6 +64,7 @@ pub(super) struct Pools {
 
 /// Opens or creates the database file.
 pub(super) async fn open(path: &Path) -> Result<Pools, OpenError> {
+    create_for_its_owner(path).map_err(|source| OpenError::Lock { path: path.to_owned(), source })?;
     let lock = lock(path)?;
     let file_error = |source| OpenError::File { path: path.to_owned(), source };
     let options = options(path).create_if_missing(true);
@@ -125,6 +126,28 @@ async fn require_version(pool: &SqlitePool) -> Result<Result<(), OpenError>, sql
     let mut part = || parts.next().unwrap_or(0);
     let version = (part(), part(), part());
     Ok(if version >= OLDEST_SQLITE { Ok(()) } else { Err(OpenError::TooOld { found }) })
+}
+
+/// Makes the file, if it is not there, for its owner's eyes only: it holds contacts. What SQLite puts beside it gets the
+/// same permissions.
+fn create_for_its_owner(path: &Path) -> std::io::Result<()> {
+    match private(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn private(path: &Path) -> std::io::Result<std::fs::File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    std::fs::File::options().create_new(true).write(true).mode(0o600).open(path)
+}
+
+#[cfg(not(unix))]
+fn private(path: &Path) -> std::io::Result<std::fs::File> {
+    std::fs::File::options().create_new(true).write(true).open(path)
 }
 
 fn lock(database: &Path) -> Result<std::fs::File, OpenError> {

@@ -6,6 +6,8 @@ use crate::bench::{Bench, note};
 
 contract! {
     reopening_keeps_everything,
+    only_its_owner_can_read_the_files,
+    a_reader_sees_what_is_written_and_writes_nothing,
     a_second_handle_on_the_same_file_is_refused_until_the_first_is_gone,
     a_newer_schema_is_refused,
     a_changed_migration_is_refused,
@@ -16,6 +18,28 @@ contract! {
 
 async fn reopen(bench: &Bench) -> Result<Store, StartError> {
     Store::open_sqlite(&bench.path, bench.clock.clone()).await.map(|(store, _)| store)
+}
+
+async fn only_its_owner_can_read_the_files(bench: Bench) {
+    use std::os::unix::fs::PermissionsExt;
+
+    bench.platform_customer("Linden").await;
+    let folder = std::fs::read_dir(bench.path.parent().expect("a folder")).expect("the folder can be read");
+    let files: Vec<_> = folder.map(|entry| entry.expect("a file").path()).collect();
+    assert!(files.len() >= 3, "the database, its log and its lock: {files:?}");
+    for file in files.iter().filter(|file| !file.to_string_lossy().ends_with(".lock")) {
+        let mode = std::fs::metadata(file).expect("a file").permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{}", file.display());
+    }
+}
+
+async fn a_reader_sees_what_is_written_and_writes_nothing(bench: Bench) {
+    let made = bench.platform_customer("Linden").await;
+    let reader = Store::open_sqlite_for_reading(&bench.path, bench.clock.clone()).await.expect("it opens beside");
+    assert_eq!(reader.customer(&bench.account, made.id).await.expect("the store answers"), Some(made));
+    let account = &bench.account;
+    let written = reader.write("no", async |tx| tx.raise_epoch(account).await).await;
+    assert!(written.is_err(), "a reader must not write");
 }
 
 async fn reopening_keeps_everything(mut bench: Bench) {
