@@ -129,6 +129,8 @@ fn a_migration_says_from_where_to_where() {
     assert!(stdout(&first).contains("made, with schema"), "{}", stderr(&first));
     let second = output(&["migrate", "--database", text_of(&database)]);
     assert!(stdout(&second).contains("is up to date"), "{}", stderr(&second));
+    let audited = output(&["audit", "verify", "--database", text_of(&folder.path().join("none.db"))]);
+    assert_eq!(audited.status.code(), Some(1), "{}", stdout(&audited));
     let nowhere = output(&["migrate", "--database", text_of(&folder.path().join("no/such/cg.db"))]);
     assert_eq!(nowhere.status.code(), Some(1));
 }
@@ -228,6 +230,12 @@ fn the_demo_starts_is_healthy_refuses_stops_in_time_and_goes_on() {
     let asked = output(&["healthcheck", "--address", &address]);
     assert_eq!(asked.status.code(), Some(0), "{}", stderr(&asked));
     assert!(refusal(&address, &name).contains("Microsoft Partner Center owns"));
+    // While the service runs, and without its lock.
+    let database = folder.path().join("customer-guard.db");
+    let verified = output(&["audit", "verify", "--database", text_of(&database)]);
+    assert_eq!(verified.status.code(), Some(0), "{}", stderr(&verified));
+    assert!(stdout(&verified).contains("contoso: 1 in the chain, intact"), "{}", stdout(&verified));
+    assert!(stdout(&verified).contains("fabrikam: no decisions"), "{}", stdout(&verified));
     let (status, took) = first.stop("-INT");
     assert!(status.success(), "{status}");
     assert!(took < STOPS_WITHIN, "{took:?}");

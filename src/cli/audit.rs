@@ -45,7 +45,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
         match store.check_decisions(&account.id).await? {
             ChainCheck::Intact(0, _) => print(&format!("{}: no decisions\n", account.id))?,
             ChainCheck::Intact(count, last) => {
-                print(&format!("{}: {count} decisions, intact; the last hash is {last}\n", account.id))?;
+                print(&format!("{}: {count} in the chain, intact; the last hash is {last}\n", account.id))?;
             }
             ChainCheck::Broken(position) => {
                 broken += 1;
