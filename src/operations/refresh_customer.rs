@@ -8,7 +8,7 @@ use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
 use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::operations::accounts::{AccountNotFound, Accounts};
-use crate::store::{self, Store, WorkProgress};
+use crate::store::{self, Hindrance, Store};
 
 /// How long a caller waits for Partner Center.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -56,14 +56,8 @@ pub async fn refresh_customer(
 ) -> Result<Customer, RefreshCustomerError> {
     caller.may(Action::ReadCustomers, account)?;
     accounts.find(account)?;
-    let sync = store.account_sync(account).await?;
-    if let Some(until) = sync.throttled_until.filter(|until| *until > now) {
-        let cause = "THROTTLED".to_owned();
-        return Err(RefreshCustomerError::SourceUnavailable {
-            account: account.clone(),
-            cause,
-            retry_after: until.since(now),
-        });
+    if let Some(throttled) = throttled(account, &store.hindrance(account).await?, now) {
+        return Err(throttled);
     }
     let not_found = || RefreshCustomerError::CustomerNotFound(account.clone(), id);
     let mut changes = store.sync_work_changes(account);
@@ -79,34 +73,41 @@ pub async fn refresh_customer(
         loop {
             changes.borrow_and_update();
             let progress = store.work_progress(account, tenant).await?;
-            if progress.settled >= wanted.marked || progress.attempts > wanted.attempts {
-                return Ok::<_, store::Error>(progress);
+            if progress.settled >= wanted.marked {
+                return store.customer(account, id).await?.ok_or_else(not_found);
+            }
+            if progress.attempts > wanted.attempts {
+                return Err(unavailable(account, progress.problem));
+            }
+            if let Some(throttled) = throttled(account, &store.hindrance(account).await?, now) {
+                return Err(throttled);
             }
             if changes.changed().await.is_err() {
-                return Ok(progress);
+                return Err(unavailable(account, None));
             }
         }
     };
     // Real time on purpose: it is a caller that waits.
     match tokio::time::timeout(PATIENCE, done).await {
-        Ok(progress) if progress.as_ref().is_ok_and(|progress| progress.settled >= wanted.marked) => {
-            store.customer(account, id).await?.ok_or_else(not_found)
+        Ok(refreshed) => refreshed,
+        Err(_) => {
+            let problem = store.hindrance(account).await?.problem;
+            Err(unavailable(account, problem.map(|problem| problem.reason)))
         }
-        Ok(progress) => Err(unavailable(store, account, Some(progress?)).await?),
-        Err(_) => Err(unavailable(store, account, None).await?),
     }
 }
 
-async fn unavailable(
-    store: &Store,
-    account: &PartnerAccountId,
-    progress: Option<WorkProgress>,
-) -> Result<RefreshCustomerError, store::Error> {
-    let sync = store.account_sync(account).await?;
-    let cause = sync.problem.map(|problem| problem.reason).or_else(|| progress.and_then(|progress| progress.problem));
-    Ok(RefreshCustomerError::SourceUnavailable {
+/// Nobody needs to wait while Partner Center wants no calls: they are told how long that will be.
+fn throttled(account: &PartnerAccountId, hindrance: &Hindrance, now: Timestamp) -> Option<RefreshCustomerError> {
+    let until = hindrance.throttled_until.filter(|until| *until > now)?;
+    let cause = "THROTTLED".to_owned();
+    Some(RefreshCustomerError::SourceUnavailable { account: account.clone(), cause, retry_after: until.since(now) })
+}
+
+fn unavailable(account: &PartnerAccountId, cause: Option<String>) -> RefreshCustomerError {
+    RefreshCustomerError::SourceUnavailable {
         account: account.clone(),
         cause: cause.unwrap_or_else(|| "NO_ANSWER_IN_TIME".to_owned()),
         retry_after: TRY_AGAIN_AFTER,
-    })
+    }
 }

@@ -42,7 +42,7 @@ pub use migrations::{Migrated, MigrationError};
 pub use requests::{Remembered, RequestKey};
 pub use sqlite::OpenError;
 pub use sync_runs::{PageProgress, RunCause, RunCounts, RunKind, RunState, SyncRun};
-pub use sync_status::{AccountSync, Readings, SyncProblem, WebhookState};
+pub use sync_status::{AccountSync, Hindrance, Readings, SyncProblem, WebhookState};
 pub use transaction::{Body, Tx};
 pub use upstream::{Backlog, DirtyCustomer, Priority, RemovalCandidate, WorkProgress};
 

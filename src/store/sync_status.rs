@@ -1,6 +1,7 @@
 //! How synchronization of an account stands: what was last read when, and what keeps it back.
 
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
@@ -56,6 +57,26 @@ pub struct AccountSync {
     pub held_removals: u64,
 }
 
+/// What holds an account's synchronization back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hindrance {
+    /// Partner Center asked us to wait until then.
+    pub throttled_until: Option<Timestamp>,
+    /// What keeps it back.
+    pub problem: Option<SyncProblem>,
+}
+
+fn problem(row: &SqliteRow) -> Result<Option<SyncProblem>, Error> {
+    let reason: Option<String> = row.try_get("problem_reason")?;
+    let detail: Option<String> = row.try_get("problem_detail")?;
+    let since: Option<i64> = row.try_get("problem_since")?;
+    Ok(reason.zip(since).map(|(reason, since)| SyncProblem {
+        reason,
+        detail: detail.unwrap_or_default(),
+        since: Timestamp::from_micros(since),
+    }))
+}
+
 /// When an account was last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readings {
@@ -79,15 +100,10 @@ impl Store {
         let customers = sqlx::query(CUSTOMERS).bind(account.as_str()).fetch_one(&self.readers).await?;
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
-        let reason: Option<String> = row.try_get("problem_reason")?;
-        let detail: Option<String> = row.try_get("problem_detail")?;
-        let since = time("problem_since")?;
-        let problem =
-            reason.zip(since).map(|(reason, since)| SyncProblem { reason, detail: detail.unwrap_or_default(), since });
         Ok(AccountSync {
             audit_polled_at: time("audit_polled_at")?,
             listed_at: time("listed_at")?,
-            problem,
+            problem: problem(&row)?,
             throttled_until: time("throttled_until")?,
             webhook: match row.try_get::<Option<&str>, _>("webhook_state")? {
                 Some("NONE") => Some(WebhookState::None),
@@ -99,6 +115,15 @@ impl Store {
             oldest_verified_at: customers.try_get::<Option<i64>, _>("oldest")?.map(Timestamp::from_micros),
             held_removals: customers.try_get::<i64, _>("held")?.unsigned_abs(),
         })
+    }
+
+    /// What holds the account's synchronization back.
+    pub async fn hindrance(&self, account: &PartnerAccountId) -> Result<Hindrance, Error> {
+        const SELECT: &str = "
+            SELECT throttled_until, problem_reason, problem_detail, problem_since FROM account_sync WHERE account = $1";
+        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let throttled_until: Option<i64> = row.try_get("throttled_until")?;
+        Ok(Hindrance { throttled_until: throttled_until.map(Timestamp::from_micros), problem: problem(&row)? })
     }
 
     /// When the audit log and the customer list were last read to their ends.
@@ -142,6 +167,7 @@ impl Tx {
                 problem_reason = $2, problem_detail = $3
             WHERE account = $1";
         let now = self.now().micros();
+        self.wake(account);
         sqlx::query(UPDATE)
             .bind(account.as_str())
             .bind(reason)
@@ -162,6 +188,7 @@ impl Tx {
 
     /// Partner Center asks for a pause.
     pub async fn note_throttled(&mut self, account: &PartnerAccountId, until: Timestamp) -> Result<(), Error> {
+        self.wake(account);
         sqlx::query("UPDATE account_sync SET throttled_until = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(until.micros())
