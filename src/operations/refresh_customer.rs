@@ -10,8 +10,8 @@ use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::store::{self, Hindrance, Store};
 
-/// How long a caller waits for Partner Center.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a caller waits for Partner Center; below the ten seconds that many clients give a call.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// When to try again if nothing better is known.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(30);
 

@@ -181,6 +181,14 @@ impl Store {
         row.as_ref().map(run).transpose()
     }
 
+    /// The list diff that was started last, whatever became of it.
+    pub async fn newest_list_diff(&self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
+        const SELECT: &str = "
+            SELECT * FROM sync_run WHERE account = $1 AND kind = 'LIST_DIFF' ORDER BY id DESC LIMIT 1";
+        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        row.as_ref().map(run).transpose()
+    }
+
     /// The full run that was started last, whatever became of it.
     pub async fn newest_full_run(&self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
         let row = sqlx::query(NEWEST_FULL).bind(account.as_str()).fetch_optional(&self.readers).await?;

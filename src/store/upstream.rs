@@ -188,16 +188,17 @@ impl Store {
         rows.iter().map(candidate).collect()
     }
 
-    /// A customer that is active, listed and verified: whom to ask about to see that the credentials still work.
-    pub async fn present_customer(&self, account: &PartnerAccountId) -> Result<Option<TenantId>, Error> {
+    /// Up to `limit` customers that are active, listed and verified: whom to ask about to see that the credentials still
+    /// work.
+    pub async fn present_customers(&self, account: &PartnerAccountId, limit: u32) -> Result<Vec<TenantId>, Error> {
         const SELECT: &str = "
             SELECT u.tenant_id FROM upstream_customer u
             JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
             WHERE u.account = $1 AND u.missing_runs = 0 AND u.gone_answer IS NULL AND u.listed_name IS NOT NULL
                 AND u.verified_at IS NOT NULL AND c.relationship = 'ACTIVE'
-            LIMIT 1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
-        row.map(|row| tenant(row.try_get(0)?)).transpose()
+            LIMIT $2";
+        let rows = sqlx::query(SELECT).bind(account.as_str()).bind(limit).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| tenant(row.try_get(0)?)).collect()
     }
 }
 

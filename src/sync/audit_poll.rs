@@ -61,8 +61,23 @@ fn days(last: Option<Timestamp>, now: Timestamp) -> (NaiveDate, NaiveDate) {
 }
 
 impl Worker {
-    /// Reads the log; an account whose log cannot be read is synchronized by its list and its nights all the same.
-    pub(super) async fn poll_audit_log_or_say_why_not(&mut self, now: Timestamp) -> Result<(), Interruption> {
+    /// Reads the log. Put off before the rest is: a log that alone is throttled leaves room for the other duties.
+    pub(super) async fn read_audit_log(&mut self, now: Timestamp) -> Result<(), Interruption> {
+        let interval = self.policy.audit_interval;
+        let read = self.poll_audit_log_or_say_why_not(now).await;
+        match &read {
+            Ok(()) => self.audit.done(now.plus(interval)),
+            Err(Interruption::Upstream(error)) if matches!(error.problem, Problem::Throttled { .. }) => {
+                self.audit.failed(now, interval, Some(error));
+            }
+            // The whole account rests, or the store does; then the log is read first again.
+            Err(Interruption::Upstream(_) | Interruption::Store(_)) => {}
+        }
+        read
+    }
+
+    /// An account whose log cannot be read is synchronized by its list and its nights all the same.
+    async fn poll_audit_log_or_say_why_not(&mut self, now: Timestamp) -> Result<(), Interruption> {
         let error = match self.poll_audit_log(now).await {
             Ok(()) => return self.say_audit_log_is_read().await,
             Err(Interruption::Upstream(error)) if is_about_the_log(&error) => error,

@@ -1,13 +1,15 @@
 //! Looks at dirty customers: asks Partner Center about each and applies what it says.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::stream;
 
 use crate::domain::observation::Observation;
 use crate::operations::apply_observations::{Answered, apply_observations};
-use crate::partner_center::error::{Error, Fate, Problem};
+use crate::partner_center::error::{Error, Fate};
 use crate::store::{self, DirtyCustomer};
-use crate::sync::trouble::customer_rest;
+use crate::sync::trouble::{LONGEST_ASKED_REST, concerns_the_account, customer_rest};
 use crate::sync::{Interruption, Worker};
 
 /// Customers taken per question that may be open at a time: enough to keep every slot busy, few enough that urgent
@@ -64,7 +66,7 @@ impl Worker {
             self.postpone(*work, error).await?;
         }
         // Nobody could be read: it is not about the customers.
-        if answers.is_empty() && failure.is_none() {
+        if answers.is_empty() && failed.len() > 1 && failure.is_none() {
             failure = failed.pop().map(|(_, error)| error).filter(|error| error.fate() != Fate::CustomerRefused);
         }
         Ok((answers, failure))
@@ -73,7 +75,11 @@ impl Worker {
     async fn postpone(&self, work: DirtyCustomer, error: &Error) -> Result<(), Interruption> {
         tracing::warn!(account = %self.account, tenant = %work.tenant_id, attempts = work.attempts + 1, error = %error, "a customer cannot be read");
         let account = &self.account;
-        let not_before = self.clock.now().plus(customer_rest(work.attempts));
+        let asked = match error.fate() {
+            Fate::Retry { after } => after.unwrap_or_default().min(LONGEST_ASKED_REST),
+            Fate::AccountBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused => Duration::ZERO,
+        };
+        let not_before = self.clock.now().plus(customer_rest(work.attempts).max(asked));
         let problem = error.problem.to_string();
         self.store.write("postpone", async |tx| tx.postpone(account, work, not_before, &problem).await).await?;
         Ok(())
@@ -105,16 +111,6 @@ impl Worker {
             self.store.write("postpone", async |tx| tx.postpone(account, *work, not_before, problem).await).await?;
         }
         Ok(())
-    }
-}
-
-/// Whether a failure would meet the next customer as well.
-fn concerns_the_account(error: &Error) -> bool {
-    match (&error.problem, error.fate()) {
-        (_, Fate::AccountBlocked { .. }) => true,
-        (Problem::Throttled { .. } | Problem::Unreachable { .. }, _) => true,
-        (_, Fate::Retry { after }) => after.is_some(),
-        (_, Fate::ListingRestart | Fate::CustomerRefused) => false,
     }
 }
 

@@ -1,13 +1,15 @@
 //! Reads the customer list of the runs under way, page by page. The list says who is new, gone or renamed; it never
 //! says anything about a contact, and it changes no customer.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use crate::clock::Timestamp;
 use crate::domain::ids::RunId;
 use crate::partner_center::customers::CustomerPage;
 use crate::partner_center::error::Fate;
 use crate::partner_center::links::PageLink;
 use crate::store::{RunKind, RunState, SyncRun};
+use crate::sync::trouble::{LONGEST_ASKED_REST, concerns_the_account};
 use crate::sync::{Interruption, Worker};
 
 /// How often a listing that breaks off begins anew before its run is given up.
@@ -15,28 +17,41 @@ const RESTARTS_MAX: u32 = 3;
 
 /// The links a listing has followed, so that one that leads in a circle is noticed.
 #[derive(Debug, Default)]
-pub(super) struct SeenLinks {
-    run: Option<RunId>,
-    links: HashSet<String>,
-}
+pub(super) struct SeenLinks(HashMap<RunId, HashSet<String>>);
 
 impl SeenLinks {
     /// Remembers a link; false when the run has followed it before.
     fn is_new(&mut self, run: RunId, link: &str) -> bool {
-        if self.run != Some(run) {
-            *self = Self { run: Some(run), links: HashSet::new() };
-        }
-        self.links.insert(link.to_owned())
+        self.0.entry(run).or_default().insert(link.to_owned())
     }
 
-    fn forget(&mut self) {
-        *self = Self::default();
+    fn forget(&mut self, run: RunId) {
+        self.0.remove(&run);
     }
 }
 
 impl Worker {
+    /// Reads on in the list, unless it failed just now; returns whether there is more to read. Only a failure that
+    /// concerns the whole account is passed on: a list that cannot be read keeps nobody from being looked at.
+    pub(super) async fn read_list(&mut self, now: Timestamp) -> Result<bool, Interruption> {
+        if self.list.not_before(now, LONGEST_ASKED_REST) > now {
+            return Ok(false);
+        }
+        let error = match self.list_next_pages().await {
+            Ok(more) => return Ok(more),
+            Err(Interruption::Upstream(error)) => error,
+            Err(interruption @ Interruption::Store(_)) => return Err(interruption),
+        };
+        self.list_failed(now, Some(&error), &error.to_string()).await?;
+        if concerns_the_account(&error) {
+            return Err(error.into());
+        }
+        tracing::warn!(account = %self.account, error = %error, "the customer list cannot be read");
+        Ok(false)
+    }
+
     /// Reads the next page of every run that is listing; returns whether there is more to read.
-    pub(super) async fn list_next_pages(&mut self) -> Result<bool, Interruption> {
+    async fn list_next_pages(&mut self) -> Result<bool, Interruption> {
         let mut more = false;
         for kind in [RunKind::Full, RunKind::ListDiff] {
             let Some(run) = self.store.run_under_way(&self.account, kind).await? else { continue };
@@ -71,16 +86,18 @@ impl Worker {
         }
         self.store.write("save_page", async |tx| tx.save_page(run, &page.customers, next.as_deref()).await).await?;
         if next.is_none() {
-            self.seen_links.forget();
+            self.seen_links.forget(run.id);
             let missing = self.store.missing_in_listing(run).await?;
             self.store.write("finish_listing", async |tx| tx.finish_listing(run, &missing).await).await?;
+            self.list_done(self.clock.now()).await?;
         }
         Ok(())
     }
 
     async fn begin_anew(&mut self, run: &SyncRun, problem: &str) -> Result<(), Interruption> {
         tracing::warn!(account = %self.account, run = %run.id, problem, "the listing begins anew");
-        self.seen_links.forget();
+        self.seen_links.forget(run.id);
+        self.list_failed(self.clock.now(), None, problem).await?;
         if run.listing_restarts >= RESTARTS_MAX {
             return self.end_run(run, Some(problem)).await;
         }

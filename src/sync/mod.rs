@@ -27,7 +27,7 @@ use crate::partner_center::error::Error as UpstreamError;
 use crate::store::{self, Store};
 use crate::sync::listing::SeenLinks;
 use crate::sync::tickets::Tickets;
-use crate::sync::trouble::Trouble;
+use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
 /// How long to wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
@@ -46,7 +46,8 @@ pub struct Worker {
     tickets: Tickets,
     trouble: Trouble,
     seen_links: SeenLinks,
-    audit_due_at: Timestamp,
+    audit: Duty,
+    list: Duty,
     audit_log_is_unreadable: bool,
     webhook_due_at: Timestamp,
 }
@@ -81,7 +82,8 @@ impl Worker {
             tickets: Tickets::default(),
             trouble: Trouble::default(),
             seen_links: SeenLinks::default(),
-            audit_due_at: now,
+            audit: Duty::due_at(now),
+            list: Duty::due_at(now),
             audit_log_is_unreadable: false,
             webhook_due_at: now,
         }
@@ -108,8 +110,9 @@ impl Worker {
     /// Does a bounded piece of everything that is due, and returns when to come back.
     pub async fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
-        if let Some(until) = self.trouble.pause_ends_at().filter(|until| *until > now) {
-            return until;
+        let pause = self.trouble.pause_ends_at().filter(|until| *until > now && until.since(now) <= LONGEST_ASKED_REST);
+        if let Some(until) = pause {
+            return until.min(now.plus(LONGEST_SLEEP));
         }
         match self.work(now).await {
             Ok(next) => next,
@@ -124,16 +127,13 @@ impl Worker {
     async fn work(&mut self, now: Timestamp) -> Result<Timestamp, Interruption> {
         self.trouble.resume();
         self.start_due_runs(now).await?;
-        if self.audit_due_at <= now {
-            self.poll_audit_log_or_say_why_not(now).await?;
-            self.audit_due_at = now.plus(self.policy.audit_interval);
+        if self.audit.not_before(now, self.longest_wait()) <= now {
+            self.read_audit_log(now).await?;
         }
-        let listed = self.list_next_pages().await;
-        // A list that cannot be read does not keep anybody from being looked at.
+        let listed_more = self.read_list(now).await?;
         let drained_more = self.drain().await?;
-        let listed_more = listed?;
         let finished_a_run = self.finish_runs().await?;
-        if self.webhook_due_at <= now {
+        if self.webhook_due_at.min(now.plus(self.longest_wait())) <= now {
             self.check_webhook(now).await?;
         }
         self.forget_trouble().await?;
@@ -143,11 +143,19 @@ impl Worker {
         self.next_due(now).await
     }
 
+    /// No duty is ever put off longer than this; a time that is further ahead is a clock that was set back.
+    fn longest_wait(&self) -> Duration {
+        LONGEST_ASKED_REST.max(self.policy.audit_interval).max(self.policy.list_interval) * 2
+    }
+
     async fn next_due(&self, now: Timestamp) -> Result<Timestamp, Interruption> {
         let runs_due_at = self.runs_due_at().await?;
         let dirty_at = self.store.next_dirty_at(&self.account).await?;
-        let due = [Some(self.audit_due_at), Some(self.webhook_due_at), runs_due_at, dirty_at];
-        let soonest = due.into_iter().flatten().min().unwrap_or(self.audit_due_at);
+        let audit = self.audit.not_before(now, self.longest_wait());
+        let list = self.list.not_before(now, self.longest_wait());
+        let due = [Some(audit), Some(self.webhook_due_at), runs_due_at, dirty_at];
+        let list = Some(list).filter(|due| *due > now);
+        let soonest = due.into_iter().chain([list]).flatten().min().unwrap_or(audit);
         Ok(soonest.min(now.plus(LONGEST_SLEEP)))
     }
 

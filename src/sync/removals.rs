@@ -6,6 +6,9 @@ use crate::domain::removal;
 use crate::store::{self, RemovalCandidate};
 use crate::sync::{Interruption, Worker};
 
+/// How many other customers are asked about before the credentials count as unproven.
+const CONTROLS: u32 = 3;
+
 impl Worker {
     /// Decides about the customers that seem gone, after a run has looked at all of them.
     pub(super) async fn decide_removals(&mut self, run: RunId) -> Result<(), Interruption> {
@@ -16,20 +19,32 @@ impl Worker {
         }
         let active = self.store.active_customers(&self.account).await?;
         let few = u64::try_from(candidates.len()).unwrap_or(u64::MAX) <= removal::limit(active);
-        // Credentials that have lost their rights make everybody look gone; another customer tells them apart.
         // What waits for an operator is not ended because the rest of it came back.
         let waits = candidates.iter().any(|candidate| candidate.held);
-        let end = few && !waits && self.another_customer_is_there().await?;
-        self.save_departures(&candidates, end, run).await?;
-        tracing::warn!(account = %self.account, run = %run, customers = candidates.len(), ended = end, "customers are gone in partner center");
+        let decided = few && !waits;
+        // Credentials that have lost their rights make everybody look gone; another customer tells them apart. As long
+        // as none does, nothing is decided: the next run asks again.
+        if decided && !self.another_customer_is_there().await? {
+            tracing::warn!(account = %self.account, run = %run, customers = candidates.len(), "customers seem gone, and no other one proves that the credentials still work");
+            return Ok(());
+        }
+        self.save_departures(&candidates, decided, run).await?;
+        tracing::warn!(account = %self.account, run = %run, customers = candidates.len(), ended = decided, "customers are gone in partner center");
         Ok(())
     }
 
     async fn another_customer_is_there(&mut self) -> Result<bool, Interruption> {
-        let Some(tenant) = self.store.present_customer(&self.account).await? else { return Ok(false) };
-        let mark = self.next_mark().await?;
-        let observation = self.upstream.observe(tenant, mark).await?;
-        Ok(matches!(observation.observed, Observed::Present(_)))
+        for tenant in self.store.present_customers(&self.account, CONTROLS).await? {
+            let mark = self.next_mark().await?;
+            match self.upstream.observe(tenant, mark).await {
+                Ok(observation) if matches!(observation.observed, Observed::Present(_)) => return Ok(true),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::info!(account = %self.account, error = %error, "a control question was not answered");
+                }
+            }
+        }
+        Ok(false)
     }
 
     async fn save_departures(

@@ -81,7 +81,13 @@ impl Worker {
         }
         // Before the first full run there is nothing to compare with.
         let readings = self.store.last_readings(&self.account).await?;
-        Ok(readings.listed_at.map(|listed| listed.plus(self.policy.list_interval)))
+        let interval = self.policy.list_interval;
+        let Some(listed_at) = readings.listed_at else { return Ok(None) };
+        // One that failed is not begun again before its time either.
+        let newest = self.store.newest_list_diff(&self.account).await?;
+        let failed_at = newest.filter(|run| run.state == RunState::Failed).and_then(|run| run.finished_at);
+        let last = failed_at.map_or(listed_at, |failed_at| failed_at.max(listed_at));
+        Ok(Some(last.min(self.clock.now()).plus(interval)))
     }
 
     /// Ends the runs that have nobody left to fetch; returns whether there were any.

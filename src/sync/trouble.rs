@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::partner_center::error::{Error, Fate};
+use crate::partner_center::error::{Error, Fate, Problem};
 use crate::sync::Worker;
 
 /// The first rest after a failure that passes by itself.
@@ -14,8 +14,15 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 const FIRST_BLOCKED_REST: Duration = Duration::from_secs(15);
 /// The longest rest after such failures: a mended account is noticed within it.
 const LONGEST_BLOCKED_REST: Duration = Duration::from_secs(300);
+/// The longest rest of one duty that fails while others do not.
+const LONGEST_DUTY_REST: Duration = Duration::from_secs(300);
+/// No answer makes us wait longer than this, whatever it asks for.
+pub(super) const LONGEST_ASKED_REST: Duration = Duration::from_secs(15 * 60);
 /// From this many failures in a row on, the account has a problem that its status shows.
 const WORTH_SAYING: u32 = 3;
+
+/// The problem of an account whose customer list cannot be read.
+const LIST_UNREADABLE: &str = "CUSTOMER_LIST_UNREADABLE";
 
 /// How often it has failed in a row, and until when to rest.
 #[derive(Debug, Default)]
@@ -42,6 +49,56 @@ impl Trouble {
     }
 }
 
+/// How one duty fares. Its failures put itself off and nothing else.
+#[derive(Debug)]
+pub(super) struct Duty {
+    failures: u32,
+    not_before: Timestamp,
+    said: bool,
+}
+
+impl Duty {
+    /// A duty that is due at that time.
+    pub(super) const fn due_at(not_before: Timestamp) -> Self {
+        Self { failures: 0, not_before, said: false }
+    }
+
+    /// When it is to be tried, but never later than `longest` from now: a clock may have been set back.
+    pub(super) fn not_before(&self, now: Timestamp, longest: Duration) -> Timestamp {
+        self.not_before.min(now.plus(longest))
+    }
+
+    /// It was done; it is due again at that time.
+    pub(super) const fn done(&mut self, next: Timestamp) {
+        self.failures = 0;
+        self.not_before = next;
+    }
+
+    /// It failed; each time in a row it is put off twice as long, and after what Partner Center asked for.
+    pub(super) fn failed(&mut self, now: Timestamp, first: Duration, error: Option<&Error>) {
+        self.failures = self.failures.saturating_add(1);
+        let asked = match error.map(Error::fate) {
+            Some(Fate::Retry { after }) => after.unwrap_or_default().min(LONGEST_ASKED_REST),
+            Some(Fate::AccountBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused) | None => Duration::ZERO,
+        };
+        self.not_before = now.plus(asked).plus(doubled(first, LONGEST_DUTY_REST.max(first), self.failures));
+    }
+
+    /// Whether it fails, and how often in a row is worth saying.
+    pub(super) const fn is_worth_saying(&self) -> bool {
+        self.failures >= WORTH_SAYING
+    }
+}
+
+/// Whether a failure would meet every other question of the account as well.
+pub(super) fn concerns_the_account(error: &Error) -> bool {
+    match (&error.problem, error.fate()) {
+        (_, Fate::AccountBlocked { .. }) => true,
+        (Problem::Throttled { .. } | Problem::Unreachable { .. }, _) => true,
+        (_, Fate::Retry { .. } | Fate::ListingRestart | Fate::CustomerRefused) => false,
+    }
+}
+
 /// The n-th rest of a series that doubles.
 fn doubled(first: Duration, longest: Duration, failures: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16))).min(longest)
@@ -62,7 +119,8 @@ impl Worker {
         let failures = self.trouble.failures;
         let (rest, said) = match error.fate() {
             Fate::Retry { after } => {
-                let rest = after.unwrap_or_else(|| doubled(FIRST_REST, LONGEST_REST, failures));
+                let rest = after
+                    .map_or_else(|| doubled(FIRST_REST, LONGEST_REST, failures), |after| after.min(LONGEST_ASKED_REST));
                 (rest, (failures >= WORTH_SAYING).then(|| ("SOURCE_UNAVAILABLE", error.to_string())))
             }
             Fate::AccountBlocked { reason, remedy } => {
@@ -99,14 +157,44 @@ impl Worker {
         }
     }
 
+    /// The list could not be read.
+    pub(super) async fn list_failed(
+        &mut self,
+        now: Timestamp,
+        error: Option<&Error>,
+        detail: &str,
+    ) -> Result<(), crate::store::Error> {
+        self.list.failed(now, FIRST_REST, error);
+        if self.list.is_worth_saying() {
+            let account = &self.account;
+            let detail = format!("the customer list cannot be read ({detail}); new customers may be missing");
+            self.store
+                .write("note_problem", async |tx| tx.note_problem(account, LIST_UNREADABLE, &detail).await)
+                .await?;
+            self.list.said = true;
+        }
+        Ok(())
+    }
+
+    /// The list was read to its end.
+    pub(super) async fn list_done(&mut self, now: Timestamp) -> Result<(), crate::store::Error> {
+        self.list.done(now);
+        if std::mem::take(&mut self.list.said) {
+            let account = &self.account;
+            self.store.write("clear_problem", async |tx| tx.clear_problem(account).await).await?;
+        }
+        Ok(())
+    }
+
     /// Everything that was due was answered: what was said about trouble no longer holds.
     pub(super) async fn forget_trouble(&mut self) -> Result<(), crate::store::Error> {
         if !std::mem::take(&mut self.trouble.answered) {
             return Ok(());
         }
         self.trouble.failures = 0;
-        // A problem may also stand from before a restart; the audit log's is its own.
-        if self.trouble.said || !(self.trouble.checked || self.audit_log_is_unreadable) {
+        // A problem may also stand from before a restart; those of the audit log and the list are their own.
+        let others = self.audit_log_is_unreadable || self.list.said;
+        if self.trouble.said || !(self.trouble.checked || others) {
             let account = &self.account;
             self.store.write("clear_problem", async |tx| tx.clear_problem(account).await).await?;
             self.trouble.said = false;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use customer_guard::grpc::proto::{Customer, Relationship, SyncState};
 use customer_guard::simulator::calls::Route;
 use customer_guard::simulator::faults::{Effect, ErrorBody, Fault, RetryAfter, WrongBody};
+use customer_guard::simulator::operations::NewCustomer;
 use uuid::Uuid;
 
 use crate::harness::upstream::Upstream;
@@ -214,7 +215,7 @@ async fn server_errors_for_a_while_end_nobody_and_blank_nothing() {
         let tenant = world.tenants()[1];
         world.change_email(tenant, "converged@example.com");
         world.upstream.always([Effect::ServerError { status, body: ErrorBody::Html }]);
-        wait_for_problem(&world, "SOURCE_UNAVAILABLE").await;
+        wait_for_problem(&world, "AUDIT_LOG_UNREADABLE").await;
         assert_converges(&world, tenant, before).await;
         world.end().await;
     }
@@ -229,7 +230,7 @@ async fn truncated_and_wrong_bodies_for_a_while_end_nobody_and_blank_nothing() {
         let tenant = world.tenants()[1];
         world.change_email(tenant, "converged@example.com");
         world.upstream.always([effect]);
-        wait_for_problem(&world, "SOURCE_UNAVAILABLE").await;
+        wait_for_problem(&world, "AUDIT_LOG_UNREADABLE").await;
         assert_converges(&world, tenant, before).await;
         world.end().await;
     }
@@ -242,7 +243,7 @@ async fn connections_that_break_for_a_while_end_nobody_and_blank_nothing() {
     let tenant = world.tenants()[1];
     world.change_email(tenant, "converged@example.com");
     world.upstream.always([Effect::ConnectionReset]);
-    wait_for_problem(&world, "SOURCE_UNAVAILABLE").await;
+    wait_for_problem(&world, "AUDIT_LOG_UNREADABLE").await;
     assert_northwind_goes_on(&world).await;
     assert_converges(&world, tenant, before).await;
     world.end().await;
@@ -292,5 +293,66 @@ async fn oddities_of_the_format_are_read() {
     world.change_email(tenant, "odd@example.com");
     world.read_audit_log().await;
     assert_eq!(world.customer(tenant).await.primary_contact.expect("a contact").email, "odd@example.com");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_audit_log_that_alone_is_throttled_leaves_room_for_everything_else() {
+    let world = World::with_customers(5).await;
+    let retry_after = RetryAfter::Seconds(5);
+    world.upstream.fault(Fault::always(Effect::Throttled { retry_after }).on(Route::Audit));
+    let accepted = world.upstream.simulator.accept_customer(world.contoso(), NewCustomer::default()).expect("accepted");
+    eventually("the list brings the accepted customer", async || {
+        world.advance(Duration::from_secs(30));
+        world.guard.of_tenant("contoso", accepted.id).await
+    })
+    .await;
+    world.upstream.mend();
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_list_that_leads_in_a_circle_is_not_read_again_and_again_and_is_shown() {
+    let world = World::with_customers(5).await;
+    world.upstream.fault(Fault::always(Effect::LoopingNextLink).on(Route::List));
+    world.advance(world.plan.list_interval);
+    eventually("the status says that the list cannot be read", async || {
+        world.advance(Duration::from_secs(20));
+        let problem = world.guard.status("contoso").await.problem?;
+        (problem.reason == "CUSTOMER_LIST_UNREADABLE").then_some(())
+    })
+    .await;
+    let calls = world.upstream.simulator.calls(world.contoso()).list;
+    assert!(calls < 40, "{calls} calls");
+    world.upstream.mend();
+    eventually("the status says no more", async || {
+        world.advance(Duration::from_secs(60));
+        world.guard.status("contoso").await.problem.is_none().then_some(())
+    })
+    .await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_read_does_not_slow_the_others_down() {
+    let world = World::with_customers(120).await;
+    let error = Effect::ServerError { status: 503, body: ErrorBody::Html };
+    world.upstream.fault(Fault::always(error).on(Route::List));
+    world.advance(world.plan.list_interval);
+    for tenant in world.tenants() {
+        world.change_email(tenant, "all.of.them@example.com");
+    }
+    world.advance(world.plan.audit_interval);
+    eventually("all of them are changed, without any more time passing", async || {
+        let all = world.guard.all("contoso").await;
+        let changed = |one: &Customer| {
+            one.primary_contact.as_ref().is_some_and(|contact| contact.email == "all.of.them@example.com")
+        };
+        all.iter().all(changed).then_some(())
+    })
+    .await;
+    let name = world.guard.all("contoso").await[0].name.clone();
+    world.guard.refresh(&name).await.expect("a refreshed customer");
+    world.upstream.mend();
     world.end().await;
 }

@@ -117,7 +117,7 @@ async fn a_candidate_carries_the_newest_answer(bench: Bench) {
     gone(&bench, 15).await;
     let found = bench.store.removal_candidates(&bench.account).await.expect("the store answers");
     assert_eq!(found.iter().map(|one| (one.tenant_id, one.mark)).collect::<Vec<_>>(), [(tenant(1), mark(1, 15))]);
-    assert_eq!(bench.store.present_customer(&bench.account).await.expect("the store answers"), None);
+    assert_eq!(bench.store.present_customers(&bench.account, 3).await.expect("the store answers"), []);
 }
 
 async fn an_ended_customer_is_no_candidate(bench: Bench) {
