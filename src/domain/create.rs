@@ -43,20 +43,41 @@ impl AdmittedCustomer {
     }
 }
 
+/// Everything that is wrong with the values of a draft.
+pub fn problems(draft: &CustomerDraft) -> Vec<FieldProblem> {
+    let mut problems = Vec::new();
+    let contacts =
+        [(ContactRole::Primary, Some(&draft.primary_contact)), (ContactRole::Billing, draft.billing_contact.as_ref())];
+    for (role, contact) in contacts {
+        let Some(contact) = contact else { continue };
+        for member in ContactField::ALL {
+            let wrong = text::check_contact(member, &text::tidy(contact.get(member)));
+            problems.extend(wrong.map(|wrong| FieldProblem::new(Field::Contact(role, member), wrong)));
+        }
+    }
+    let domain = text::check_domain(&text::tidy(&draft.domain).to_lowercase());
+    problems.extend(check_company_name(&text::tidy(&draft.company_name)));
+    problems.extend(domain.map(|wrong| FieldProblem::new(Field::Domain, wrong)));
+    problems.extend(check_external_reference(&text::tidy(&draft.external_reference)));
+    problems.extend(check_labels(&draft.labels));
+    problems.extend(check_note(&text::tidy(&draft.note)));
+    problems
+}
+
 /// Admits a draft, or tells everything that is wrong with it.
 pub fn admit(
     account: &PartnerAccountId,
     draft: CustomerDraft,
     now: Timestamp,
 ) -> Result<AdmittedCustomer, Vec<FieldProblem>> {
-    let mut problems = Vec::new();
-    let primary_contact = admit_contact(ContactRole::Primary, &draft.primary_contact, &mut problems);
-    let billing = match draft.billing_contact {
-        Some(contact) => match admit_contact(ContactRole::Billing, &contact, &mut problems) {
-            same if same == primary_contact => Billing::MirrorsPrimary,
-            own => Billing::Own(own),
-        },
-        None => Billing::MirrorsPrimary,
+    let problems = problems(&draft);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let primary_contact = tidied(&draft.primary_contact);
+    let billing = match draft.billing_contact.as_ref().map(tidied) {
+        Some(own) if own != primary_contact => Billing::Own(own),
+        Some(_) | None => Billing::MirrorsPrimary,
     };
     let customer = Customer {
         id: CustomerId::mint(now),
@@ -75,21 +96,13 @@ pub fn admit(
         updated_at: now,
         deleted_at: None,
     };
-    problems.extend(check_company_name(&customer.company_name));
-    problems.extend(text::check_domain(&customer.domain).map(|wrong| FieldProblem::new(Field::Domain, wrong)));
-    problems.extend(check_external_reference(&customer.external_reference));
-    problems.extend(check_labels(&customer.labels));
-    problems.extend(check_note(&customer.note));
-    if problems.is_empty() { Ok(AdmittedCustomer(customer)) } else { Err(problems) }
+    Ok(AdmittedCustomer(customer))
 }
 
-fn admit_contact(role: ContactRole, raw: &Contact, problems: &mut Vec<FieldProblem>) -> Contact {
+fn tidied(raw: &Contact) -> Contact {
     let mut contact = Contact::default();
     for member in ContactField::ALL {
-        let value = text::tidy(raw.get(member));
-        let wrong = text::check_contact(member, &value);
-        problems.extend(wrong.map(|wrong| FieldProblem::new(Field::Contact(role, member), wrong)));
-        contact.set(member, value);
+        contact.set(member, text::tidy(raw.get(member)));
     }
     contact
 }

@@ -290,6 +290,36 @@ fn would_change(before: &Customer, wish: &Wish) -> bool {
     }
 }
 
+/// Everything wrong with the values an edit names, whatever the record holds: for a request that is refused already, so
+/// that its caller learns of all of it at once.
+pub fn value_problems(edit: &CustomerEdit) -> Vec<FieldProblem> {
+    edit.wishes.iter().flat_map(wrong_value).collect()
+}
+
+fn wrong_value(wish: &Wish) -> Vec<FieldProblem> {
+    match wish {
+        Wish::Contact(role, member, raw) => {
+            let wrong = text::check_contact(*member, &text::tidy(raw));
+            wrong.map(|wrong| FieldProblem::new(Field::Contact(*role, *member), wrong)).into_iter().collect()
+        }
+        Wish::CompanyName(raw) => check_company_name(&text::tidy(raw)).into_iter().collect(),
+        Wish::Domain(raw) => {
+            let wrong = text::check_domain(&text::tidy(raw).to_lowercase());
+            wrong.map(|wrong| FieldProblem::new(Field::Domain, wrong)).into_iter().collect()
+        }
+        Wish::ExternalReference(raw) => check_external_reference(&text::tidy(raw)).into_iter().collect(),
+        Wish::Labels(labels) => check_labels(labels),
+        Wish::Label(key, value) => check_labels(&BTreeMap::from([(key.clone(), value.clone().unwrap_or_default())])),
+        Wish::Note(raw) => check_note(&text::tidy(raw)).into_iter().collect(),
+        Wish::BillingMirrorsPrimary
+        | Wish::Source(_)
+        | Wish::TenantName(_)
+        | Wish::MicrosoftTenantId(_)
+        | Wish::Relationship(_)
+        | Wish::Status(_) => Vec::new(),
+    }
+}
+
 /// What is wrong with a company name.
 pub fn check_company_name(name: &str) -> Option<FieldProblem> {
     let wrong =

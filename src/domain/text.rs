@@ -163,9 +163,11 @@ fn check_length(value: &str, longest: usize) -> Option<String> {
     (length > longest).then(|| format!("is {length} characters long; at most {longest} are kept"))
 }
 
-/// Controls, and the marks that make a text read in another order than it is stored (Trojan Source).
+/// Controls, characters that cannot be seen, and the marks that make a text read in another order than it is stored
+/// (Trojan Source). Joiners stay: scripts need them.
 fn is_forbidden(character: char) -> bool {
-    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    let unseen = matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}');
+    character.is_control() || unseen || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// What is wrong with a domain name.
@@ -229,6 +231,7 @@ mod tests {
             (ContactField::PhoneNumber, "12"),
             (ContactField::City, "Ri\u{7}ga"),
             (ContactField::City, "\u{202e}agiR"),
+            (ContactField::LastName, "\u{200b}"),
         ];
         for (field, value) in wrong {
             assert!(check_contact(field, value).is_some(), "{field:?} {value:?}");

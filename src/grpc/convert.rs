@@ -118,7 +118,7 @@ pub fn draft(message: proto::Customer, problems: &mut Vec<FieldProblem>) -> Cust
     let mut cannot_be_given = |given: bool, field: &str| {
         if given {
             let wrong = "is set by the service; a customer of Microsoft's comes from Partner Center only";
-            problems.push(FieldProblem::new(format_args!("customer.{field}"), wrong));
+            problems.push(FieldProblem::new(field, wrong));
         }
     };
     let source = message.source();
@@ -127,12 +127,12 @@ pub fn draft(message: proto::Customer, problems: &mut Vec<FieldProblem>) -> Cust
     cannot_be_given(message.relationship() != proto::Relationship::Unspecified, "relationship");
     cannot_be_given(!message.tenant_name.is_empty(), "tenant_name");
     if proto::Source::try_from(message.source).is_err() {
-        problems.push(FieldProblem::new("customer.source", UNKNOWN_VALUE));
+        problems.push(FieldProblem::new("source", UNKNOWN_VALUE));
     }
     if proto::Relationship::try_from(message.relationship).is_err() {
-        problems.push(FieldProblem::new("customer.relationship", UNKNOWN_VALUE));
+        problems.push(FieldProblem::new("relationship", UNKNOWN_VALUE));
     }
-    let status = status_of("customer.status", message.status).unwrap_or_else(|problem| {
+    let status = status_of("status", message.status).unwrap_or_else(|problem| {
         problems.push(problem);
         None
     });

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use crate::domain::access::Caller;
+use crate::domain::create;
 use crate::domain::customer::Customer;
 use crate::domain::ids::PartnerAccountId;
-use crate::domain::order::Position;
+use crate::domain::order::{Order, Position};
 use crate::domain::text::FieldProblem;
 use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
@@ -19,11 +21,14 @@ use crate::operations::create_customer::{CreateCustomer, create_customer};
 use crate::operations::delete_customer::{DeleteCustomer, Direction, delete_customer};
 use crate::operations::get_customer::get_customer;
 use crate::operations::get_field_ownership::get_field_ownership;
-use crate::operations::list_customers::{ListCustomers, list_customers};
+use crate::operations::list_customers::{CustomerList, ListCustomers, list_customers};
 use crate::operations::lookup_customer::{batch_get_customers, lookup_customer};
 use crate::operations::once::{Once, Outcome};
 use crate::operations::update_customer::{EditOutcome, update_customer};
 use crate::store::RequestKey;
+
+/// A page ends once it is larger than this: many clients take no message above 4 MiB.
+const PAGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -34,6 +39,21 @@ impl Customers {
         let served = self.0.accounts.find(&customer.account);
         let served = served.map_err(|missing| status::get_customer(missing.into()))?;
         Ok(convert::customer(customer, &served.policy))
+    }
+
+    /// The customers of a page, as many as fit, and where the next one begins.
+    fn page(&self, listed: &CustomerList, order: &Order) -> Result<(Vec<proto::Customer>, Option<Position>), Status> {
+        let mut customers = Vec::with_capacity(listed.customers.len());
+        let mut bytes = 0;
+        for customer in &listed.customers {
+            let reply = self.reply(customer)?;
+            bytes += reply.encoded_len();
+            customers.push(reply);
+            if bytes > PAGE_BYTES && customers.len() < listed.customers.len() {
+                return Ok((customers, Some(Position::of(customer, order))));
+            }
+        }
+        Ok((customers, listed.next.clone()))
     }
 
     fn edited(&self, outcome: &EditOutcome) -> Result<proto::Customer, Status> {
@@ -128,8 +148,8 @@ impl CustomerService for Customers {
         let listed =
             list_customers(&self.0.store, &self.0.accounts, &caller, wanted.clone(), from.as_ref(), size).await;
         let listed = listed.map_err(status::list_customers)?;
-        let customers = listed.customers.iter().map(|customer| self.reply(customer)).collect::<Result<_, _>>()?;
-        let next_page_token = match &listed.next {
+        let (customers, next) = self.page(&listed, order)?;
+        let next_page_token = match &next {
             Some(next) => self.0.page_tokens.seal(context, &next.to_string()).ok_or_else(status::no_randomness)?,
             None => String::new(),
         };
@@ -155,7 +175,10 @@ impl CustomerService for Customers {
             problems.push(FieldProblem::new("customer", "is required"));
         }
         let draft = convert::draft(request.customer.unwrap_or_default(), &mut problems);
-        let (Some(account), true) = (account, problems.is_empty()) else { return Err(invalid(&problems)) };
+        let (Some(account), true) = (account, problems.is_empty()) else {
+            problems.extend(create::problems(&draft));
+            return Err(invalid(&problems));
+        };
         let wanted = CreateCustomer { account, draft, mode: mode(request.validate_only) };
         let answer = |customer: &Customer| repeat::keep(self.reply(customer));
         let once = key.map(|key| Once { key, answer: &answer });

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::domain::contact::{ContactField, ContactRole};
 use crate::domain::customer::Source;
 use crate::domain::edit::{CustomerEdit, Wish, WishedRelationship};
+use crate::domain::review::value_problems;
 use crate::domain::text::FieldProblem;
 use crate::grpc::convert::{UNKNOWN_VALUE, contact_of, member, status_of};
 use crate::grpc::proto;
@@ -44,7 +45,11 @@ pub fn edit(
         [only] if only == "*" => reading.everything(Absent::Clears),
         named => named.iter().for_each(|path| reading.path(path)),
     }
-    if reading.problems.is_empty() { Ok(reading.edit) } else { Err(reading.problems) }
+    if reading.problems.is_empty() {
+        return Ok(reading.edit);
+    }
+    reading.problems.extend(value_problems(&reading.edit));
+    Err(reading.problems)
 }
 
 struct Reading<'a> {
@@ -174,9 +179,9 @@ impl Reading<'_> {
             Ok(proto::Source::Microsoft) => self.edit.wish(Wish::Source(Source::Microsoft)),
             Ok(proto::Source::Unspecified) if absent == Absent::IsNoWish => {}
             Ok(proto::Source::Unspecified) => {
-                self.problems.push(FieldProblem::new("customer.source", "cannot be cleared: every customer has one"));
+                self.problems.push(FieldProblem::new("source", "cannot be cleared: every customer has one"));
             }
-            Err(_) => self.problems.push(FieldProblem::new("customer.source", UNKNOWN_VALUE)),
+            Err(_) => self.problems.push(FieldProblem::new("source", UNKNOWN_VALUE)),
         }
     }
 
@@ -186,15 +191,15 @@ impl Reading<'_> {
             Ok(proto::Relationship::Ended) => self.edit.wish(Wish::Relationship(WishedRelationship::Ended)),
             Ok(proto::Relationship::Unspecified) if absent == Absent::IsNoWish => {}
             Ok(proto::Relationship::Unspecified) => self.edit.wish(Wish::Relationship(WishedRelationship::None)),
-            Err(_) => self.problems.push(FieldProblem::new("customer.relationship", UNKNOWN_VALUE)),
+            Err(_) => self.problems.push(FieldProblem::new("relationship", UNKNOWN_VALUE)),
         }
     }
 
     fn status(&mut self, absent: Absent) {
-        match status_of("customer.status", self.customer.status) {
+        match status_of("status", self.customer.status) {
             Ok(Some(status)) => self.edit.wish(Wish::Status(status)),
             Ok(None) if absent == Absent::IsNoWish => {}
-            Ok(None) => self.problems.push(FieldProblem::new("customer.status", "must be ACTIVE or BLOCKED")),
+            Ok(None) => self.problems.push(FieldProblem::new("status", "must be ACTIVE or BLOCKED")),
             Err(problem) => self.problems.push(problem),
         }
     }

@@ -17,8 +17,8 @@ use tonic::transport::server::Connected;
 
 /// Largest request message.
 pub const REQUEST_BYTES_MAX: usize = 256 * 1024;
-/// Largest response message: a page of 1000 customers of usual size, twice over.
-pub const RESPONSE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Largest response message: a batch of 1000 of the largest customers there can be.
+pub const RESPONSE_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 2_000;
 /// Calls at once on one connection.

@@ -5,6 +5,7 @@ use tonic::Status;
 use crate::domain::filter::{Filter, FilterProblem};
 use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::domain::order::{Order, OrderProblem};
+use crate::domain::review::value_problems;
 use crate::domain::text::FieldProblem;
 use crate::grpc::details::{invalid, invalid_filter};
 use crate::grpc::{convert, edit_mask, names, proto};
@@ -45,12 +46,15 @@ pub(super) fn update_of(request: proto::UpdateCustomerRequest) -> Result<UpdateC
     let Some(customer) = request.customer else {
         return Err(vec![FieldProblem::new("customer", "is required")]);
     };
-    let name = names::customer("customer.name", &customer.name).map_err(|problem| problems.push(problem)).ok();
+    let name = names::customer("name", &customer.name).map_err(|problem| problems.push(problem)).ok();
     let expected = match customer.etag.as_str() {
         "" => None,
-        etag => convert::revision("customer.etag", etag).map_err(|problem| problems.push(problem)).ok(),
+        etag => convert::revision("etag", etag).map_err(|problem| problems.push(problem)).ok(),
     };
     let edit = edit_mask::edit(&customer, request.update_mask.as_ref()).map_err(|more| problems.extend(more)).ok();
+    if !problems.is_empty() {
+        problems.extend(edit.iter().flat_map(value_problems));
+    }
     match (name, edit) {
         (Some(name), Some(edit)) if problems.is_empty() => {
             let mode = mode(request.validate_only);

@@ -281,8 +281,7 @@ async fn creates_no_customer_as_microsofts() {
         ..Default::default()
     };
     let told = Told::from(world.guard.customers.clone().create_customer(request).await.expect_err("refused"));
-    let expected =
-        fields(["customer.source", "customer.microsoft_tenant_id", "customer.relationship", "customer.tenant_name"]);
+    let expected = fields(["source", "microsoft_tenant_id", "relationship", "tenant_name"]);
     assert_eq!(told.wrong_fields(), expected);
     assert_eq!(world.guard.all("contoso").await.len(), 0);
     world.end().await;

@@ -64,6 +64,7 @@ pub(super) struct Options {
 
 pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     require_loopback(options.sim_listen)?;
+    require_loopback(options.listen)?;
     let folder = made(&options.data_dir)?;
     log_to(&folder.join("customer-guard.log"))?;
     let tasks = TaskTracker::new();
