@@ -166,7 +166,8 @@ fn check_length(value: &str, longest: usize) -> Option<String> {
 /// Controls, characters that cannot be seen, and the marks that make a text read in another order than it is stored
 /// (Trojan Source). Joiners stay: scripts need them.
 fn is_forbidden(character: char) -> bool {
-    let unseen = matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}');
+    let unseen =
+        matches!(character, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}');
     character.is_control() || unseen || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

@@ -336,3 +336,18 @@ async fn a_contact_of_control_characters_only_is_told_member_by_member() {
     assert_eq!(told.wrong_fields(), expected);
     world.end().await;
 }
+
+#[tokio::test]
+async fn wrong_values_are_told_beside_a_wrong_form() {
+    let world = World::with_customers(0).await;
+    let mut wrong = Customer { status: 99, note: "x".repeat(5_000), ..bakery() };
+    wrong.company_name.clear();
+    "no address".clone_into(&mut contact(&mut wrong, ContactRole::Primary).email);
+    let told = world.guard.try_create("contoso", wrong.clone()).await.expect_err("unsound");
+    assert_eq!(told.wrong_fields(), fields(["status", "company_name", "primary_contact.email", "note"]));
+    let ours = world.guard.create(bakery()).await;
+    let edit = Customer { name: ours.name, etag: "seven".to_owned(), ..wrong };
+    let told = world.guard.refused(edit, &["status", "fax", "note", "primary_contact.email"]).await;
+    assert_eq!(told.wrong_fields(), fields(["etag", "status", "update_mask", "note", "primary_contact.email"]));
+    world.end().await;
+}

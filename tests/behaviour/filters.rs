@@ -86,3 +86,28 @@ async fn a_filter_that_cannot_be_understood_is_told_every_problem_and_its_place(
     assert_eq!(list(&world, order).await.expect_err("a wrong order").wrong_fields(), fields(["order_by"]));
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_page_of_very_large_customers_ends_early_and_the_walk_still_meets_everyone() {
+    let world = World::with_customers(0).await;
+    let large = Customer { note: "\u{1f950}".repeat(4_000), ..bakery() };
+    for _ in 0..230 {
+        world.guard.create(large.clone()).await;
+    }
+    let (mut names, mut pages, mut page_token) = (std::collections::BTreeSet::new(), 0, String::new());
+    loop {
+        let request = ListCustomersRequest { page_size: 1000, page_token, ..Default::default() };
+        let page = list(&world, request).await.expect("a page");
+        assert!(prost::Message::encoded_len(&page) < 4 * 1024 * 1024);
+        pages += 1;
+        for customer in page.customers {
+            assert!(names.insert(customer.name), "a customer was met twice");
+        }
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!((names.len(), pages), (230, 2));
+    world.end().await;
+}
