@@ -16,15 +16,6 @@ impl Store {
         let rows = sqlx::query(SELECT).fetch_all(&self.readers).await?;
         rows.iter().map(account).collect()
     }
-
-    /// Whether there is such an account.
-    pub async fn has_partner_account(&self, id: &PartnerAccountId) -> Result<bool, Error> {
-        let found = sqlx::query("SELECT 1 FROM partner_account WHERE id = $1")
-            .bind(id.as_str())
-            .fetch_optional(&self.readers)
-            .await?;
-        Ok(found.is_some())
-    }
 }
 
 fn account(row: &SqliteRow) -> Result<PartnerAccount, Error> {
