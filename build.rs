@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use protox::prost::Message;
 
 const FILES: [&str; 5] = [
-    "customerguard/v1/customer.proto",
     "customerguard/v1/customer_service.proto",
-    "customerguard/v1/sync_service.proto",
-    "customerguard/v1/errors.proto",
     "customerguard/v1/decision_service.proto",
+    "customerguard/v1/errors.proto",
+    "customerguard/v1/partner_account_service.proto",
+    "customerguard/v1/sync_service.proto",
 ];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -19,6 +19,7 @@ use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::SyncPolicy;
 use crate::grpc::{self, PageTokens, PortalLink, Serving};
 use crate::operations::accounts::{Accounts, ServedAccount};
+use crate::operations::questions::Questions;
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::Settings as UpstreamSettings;
@@ -136,7 +137,15 @@ impl App {
         let listener = TcpListener::bind(settings.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let page_tokens = PageTokens::new(&page_token_key);
-        let serving = Serving { store: store.clone(), accounts, clock, page_tokens, portal: settings.portal };
+        let serving = Serving {
+            store: store.clone(),
+            accounts,
+            clock,
+            page_tokens,
+            portal: settings.portal,
+            questions: Questions::default(),
+            stop: CancellationToken::new(),
+        };
         Ok(Self { address, listener, store, serving: Arc::new(serving), workers, migrated })
     }
 
@@ -165,7 +174,16 @@ impl App {
         let tasks = TaskTracker::new();
         // A part that ends by itself stops the others.
         let ended = stop.child_token();
+        tasks.spawn({
+            let (ended, streams) = (ended.clone(), self.serving.stop.clone());
+            async move {
+                ended.cancelled().await;
+                streams.cancel();
+            }
+        });
         for worker in self.workers {
+            let asked = self.serving.questions.answered_by(worker.account());
+            tasks.spawn(worker.answerer().run(asked, ended.clone()));
             let (stop, guard) = (ended.clone(), ended.clone().drop_guard());
             tasks.spawn(async move {
                 let _stops_the_others = guard;

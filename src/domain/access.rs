@@ -28,8 +28,12 @@ pub enum Action {
     ReadDecisions,
     /// Look at synchronization.
     ReadSync,
-    /// Start synchronization.
+    /// Start synchronization, pause and resume customers, explain them, decide about holds and links.
     RunSync,
+    /// Look at partner accounts.
+    ReadAccounts,
+    /// Create and change partner accounts and their credentials.
+    ManageAccounts,
 }
 
 impl Action {
@@ -41,6 +45,8 @@ impl Action {
             Self::ReadDecisions => "decisions.read",
             Self::ReadSync => "sync.read",
             Self::RunSync => "sync.run",
+            Self::ReadAccounts => "accounts.read",
+            Self::ManageAccounts => "accounts.manage",
         }
     }
 
@@ -48,11 +54,13 @@ impl Action {
         match (self, role) {
             (Self::ReadCustomers | Self::ReadDecisions, Role::Reader | Role::Writer | Role::Admin)
             | (Self::WriteCustomers, Role::Writer | Role::Admin)
-            | (Self::ReadSync, Role::Reader | Role::Writer | Role::SyncOperator | Role::Admin)
-            | (Self::RunSync, Role::SyncOperator | Role::Admin) => true,
+            | (Self::ReadSync | Self::ReadAccounts, Role::Reader | Role::Writer | Role::SyncOperator | Role::Admin)
+            | (Self::RunSync, Role::SyncOperator | Role::Admin)
+            | (Self::ManageAccounts, Role::Admin) => true,
             (Self::ReadCustomers | Self::ReadDecisions, Role::SyncOperator)
             | (Self::WriteCustomers, Role::Reader | Role::SyncOperator)
-            | (Self::RunSync, Role::Reader | Role::Writer) => false,
+            | (Self::RunSync, Role::Reader | Role::Writer)
+            | (Self::ManageAccounts, Role::Reader | Role::Writer | Role::SyncOperator) => false,
         }
     }
 }

@@ -53,6 +53,10 @@ pub fn customer(customer: &Customer, policy: &SyncPolicy) -> proto::Customer {
         update_time: Some(time(customer.updated_at)),
         etag: etag(customer.revision),
         delete_time: customer.deleted_at.map(time),
+        stale: false,
+        revision: customer.revision.0,
+        duplicate_candidates: Vec::new(),
+        pause: None,
     }
 }
 

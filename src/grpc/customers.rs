@@ -16,7 +16,7 @@ use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto;
 use crate::grpc::proto::customer_service_server::CustomerService;
 use crate::grpc::requests::{batch_of, both, deletion_of, list_of, lookup_of, mode, update_of};
-use crate::grpc::{Serving, caller, convert, names, refusal, repeat, status};
+use crate::grpc::{Serving, caller, convert, links, names, refusal, repeat, status, watch};
 use crate::operations::create_customer::{CreateCustomer, create_customer};
 use crate::operations::delete_customer::{DeleteCustomer, Direction, delete_customer};
 use crate::operations::get_customer::get_customer;
@@ -62,7 +62,7 @@ impl Customers {
             EditOutcome::Refused(edit) => {
                 let served = self.0.accounts.find(&edit.customer.account);
                 let served = served.map_err(|missing| status::get_customer(missing.into()))?;
-                Err(refusal::refused(edit, served, &self.0.portal))
+                Err(refusal::refused(edit, &served, &self.0.portal))
             }
         }
     }
@@ -229,6 +229,43 @@ impl CustomerService for Customers {
         self.delete(&caller, wanted, key).await
     }
 
+    type WatchCustomersStream = watch::Events;
+
+    async fn watch_customers(
+        &self,
+        request: Request<proto::WatchCustomersRequest>,
+    ) -> Result<Response<watch::Events>, Status> {
+        watch::watch_customers(&self.0, request).await
+    }
+
+    async fn link_customer(
+        &self,
+        request: Request<proto::LinkCustomerRequest>,
+    ) -> Result<Response<proto::LinkCustomerResponse>, Status> {
+        links::link_customer(&self.0, request).await
+    }
+
+    async fn unlink_customer(
+        &self,
+        request: Request<proto::UnlinkCustomerRequest>,
+    ) -> Result<Response<proto::Customer>, Status> {
+        links::unlink_customer(&self.0, request).await
+    }
+
+    async fn list_pending_links(
+        &self,
+        request: Request<proto::ListPendingLinksRequest>,
+    ) -> Result<Response<proto::ListPendingLinksResponse>, Status> {
+        links::list_pending_links(&self.0, request).await
+    }
+
+    async fn dismiss_pending_link(
+        &self,
+        request: Request<proto::DismissPendingLinkRequest>,
+    ) -> Result<Response<proto::PendingLink>, Status> {
+        links::dismiss_pending_link(&self.0, request).await
+    }
+
     async fn get_field_ownership(
         &self,
         request: Request<proto::GetFieldOwnershipRequest>,
@@ -238,7 +275,7 @@ impl CustomerService for Customers {
         let found = get_field_ownership(&self.0.store, &self.0.accounts, &caller, &name.account, name.id).await;
         let ownership = found.map_err(status::get_customer)?;
         let served = self.0.accounts.find(&name.account).map_err(|missing| status::get_customer(missing.into()))?;
-        let fix = refusal::fix(served, &ownership.customer, &self.0.portal);
+        let fix = refusal::fix(&served, &ownership.customer, &self.0.portal);
         Ok(Response::new(convert::field_ownership(&ownership, fix)))
     }
 }

@@ -109,5 +109,6 @@ fn decision(decision: &Decision) -> proto::Decision {
         acceptable_fields: decision.refusal.acceptable.iter().map(Field::to_string).collect(),
         policy_revision: i32::try_from(decision.policy_revision).unwrap_or(i32::MAX),
         chain_hash: decision.chain_hash.clone(),
+        outcome: proto::DecisionOutcome::Refused.into(),
     }
 }

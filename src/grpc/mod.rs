@@ -9,9 +9,14 @@ mod customers;
 mod decisions;
 mod details;
 mod edit_mask;
+mod explain;
+mod holds;
 mod limits;
+mod links;
 mod names;
 mod page_token;
+mod partner_accounts;
+mod pauses;
 pub mod proto;
 mod refusal;
 mod repeat;
@@ -19,9 +24,13 @@ mod requests;
 mod server;
 mod status;
 mod sync;
+mod watch;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::operations::accounts::Accounts;
+use crate::operations::questions::Questions;
 use crate::store::Store;
 
 pub use page_token::PageTokens;
@@ -41,4 +50,8 @@ pub struct Serving {
     pub page_tokens: PageTokens,
     /// Where customers can be changed in Partner Center.
     pub portal: PortalLink,
+    /// Where questions to Partner Center are put.
+    pub questions: Questions,
+    /// Cancelled when the service is about to stop; streams end then.
+    pub stop: CancellationToken,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::ids::{CustomerId, DecisionId, PartnerAccountId, RunId};
+use crate::domain::ids::{CustomerId, DecisionId, PartnerAccountId, RunId, TenantId};
 use crate::domain::text::FieldProblem;
 use crate::operations::list_customers::Parent;
 
@@ -10,6 +10,8 @@ const ACCOUNT: &str = "partnerAccounts/{partner_account}";
 const CUSTOMER: &str = "partnerAccounts/{partner_account}/customers/{customer}";
 const SYNC_RUN: &str = "partnerAccounts/{partner_account}/syncRuns/{sync_run}";
 const DECISION: &str = "partnerAccounts/{partner_account}/decisions/{decision}";
+const HOLD: &str = "partnerAccounts/{partner_account}/holds/{hold}";
+const PENDING_LINK: &str = "partnerAccounts/{partner_account}/pendingLinks/{microsoft_tenant_id}";
 const SYNC_STATUS: &str = "partnerAccounts/{partner_account}/syncStatus";
 
 /// The name of a customer.
@@ -40,6 +42,16 @@ pub fn sync_run_name(account: &PartnerAccountId, id: RunId) -> String {
 /// The name of a decision.
 pub fn decision_name(account: &PartnerAccountId, id: DecisionId) -> String {
     format!("partnerAccounts/{account}/decisions/{id}")
+}
+
+/// The name of a hold.
+pub fn hold_name(account: &PartnerAccountId, set_hash: &str) -> String {
+    format!("partnerAccounts/{account}/holds/{set_hash}")
+}
+
+/// The name of a pending link.
+pub fn pending_link_name(account: &PartnerAccountId, tenant: TenantId) -> String {
+    format!("partnerAccounts/{account}/pendingLinks/{tenant}")
 }
 
 /// The name of an account's synchronization.
@@ -99,6 +111,27 @@ pub fn decision(field: &str, name: &str) -> Result<(PartnerAccountId, DecisionId
         _ => None,
     }
     .ok_or_else(|| malformed(field, DECISION))
+}
+
+/// Parses the name of a hold: the account and the hash of the set.
+pub fn hold(field: &str, name: &str) -> Result<(PartnerAccountId, String), FieldProblem> {
+    let is_hash = |hash: &str| !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match segments(name) {
+        Some(["partnerAccounts", account, "holds", hash]) if is_hash(hash) => {
+            account.parse().ok().zip(Some(hash.to_owned()))
+        }
+        _ => None,
+    }
+    .ok_or_else(|| malformed(field, HOLD))
+}
+
+/// Parses the name of a pending link.
+pub fn pending_link(field: &str, name: &str) -> Result<(PartnerAccountId, TenantId), FieldProblem> {
+    match segments(name) {
+        Some(["partnerAccounts", account, "pendingLinks", tenant]) => account.parse().ok().zip(tenant.parse().ok()),
+        _ => None,
+    }
+    .ok_or_else(|| malformed(field, PENDING_LINK))
 }
 
 /// Parses the name of an account's synchronization.

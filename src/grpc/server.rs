@@ -11,11 +11,22 @@ use tonic_reflection::server::Builder;
 use crate::grpc::customers::Customers;
 use crate::grpc::decisions::Decisions;
 use crate::grpc::limits::{self, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
+use crate::grpc::partner_accounts::PartnerAccounts;
 use crate::grpc::proto::customer_service_server::CustomerServiceServer;
 use crate::grpc::proto::decision_service_server::DecisionServiceServer;
+use crate::grpc::proto::partner_account_service_server::PartnerAccountServiceServer;
 use crate::grpc::proto::sync_service_server::SyncServiceServer;
 use crate::grpc::sync::Sync;
 use crate::grpc::{Serving, proto};
+
+/// Whose health is told; the empty name stands for the whole.
+const SERVICES: [&str; 5] = [
+    "",
+    "customerguard.v1.CustomerService",
+    "customerguard.v1.DecisionService",
+    "customerguard.v1.PartnerAccountService",
+    "customerguard.v1.SyncService",
+];
 
 /// How long open calls may go on after a stop is asked for. An open stream never ends by itself.
 const GRACE: Duration = Duration::from_secs(3);
@@ -40,9 +51,7 @@ impl Health {
     pub async fn set(&self, healthy: bool) {
         let status =
             if healthy { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
-        for service in
-            ["", "customerguard.v1.CustomerService", "customerguard.v1.DecisionService", "customerguard.v1.SyncService"]
-        {
+        for service in SERVICES {
             self.0.set_service_status(service, status).await;
         }
     }
@@ -63,6 +72,9 @@ pub async fn serve(
     let decisions = DecisionServiceServer::new(Decisions(Arc::clone(&serving)))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
+    let partner_accounts = PartnerAccountServiceServer::new(PartnerAccounts(Arc::clone(&serving)))
+        .max_decoding_message_size(REQUEST_BYTES_MAX)
+        .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let sync = SyncServiceServer::new(Sync(serving))
         .max_decoding_message_size(REQUEST_BYTES_MAX)
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
@@ -72,6 +84,7 @@ pub async fn serve(
         .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?)
         .add_service(customers)
         .add_service(decisions)
+        .add_service(partner_accounts)
         .add_service(sync);
     when_ready(health.clone()).await;
     let stopped = async {

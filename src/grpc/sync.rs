@@ -11,7 +11,7 @@ use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto;
 use crate::grpc::proto::sync_service_server::SyncService;
 use crate::grpc::requests::page_size;
-use crate::grpc::{Serving, caller, names, status};
+use crate::grpc::{Serving, caller, explain, holds, names, pauses, status};
 use crate::operations::get_sync_status::{SyncStatus, get_sync_status};
 use crate::operations::refresh_customer::refresh_customer;
 use crate::operations::start_sync::start_sync;
@@ -56,6 +56,42 @@ impl SyncService for Sync {
         let customer = refreshed.map_err(status::refresh_customer)?;
         let served = self.0.accounts.find(&name.account).map_err(|missing| status::get_customer(missing.into()))?;
         Ok(Response::new(convert::customer(&customer, &served.policy)))
+    }
+
+    async fn explain_customer(
+        &self,
+        request: Request<proto::ExplainCustomerRequest>,
+    ) -> Result<Response<proto::CustomerExplanation>, Status> {
+        explain::explain_customer(&self.0, request).await
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<proto::ListHoldsRequest>,
+    ) -> Result<Response<proto::ListHoldsResponse>, Status> {
+        holds::list_holds(&self.0, request).await
+    }
+
+    async fn approve_hold(&self, request: Request<proto::ApproveHoldRequest>) -> Result<Response<proto::Hold>, Status> {
+        holds::approve_hold(&self.0, request).await
+    }
+
+    async fn dismiss_hold(&self, request: Request<proto::DismissHoldRequest>) -> Result<Response<proto::Hold>, Status> {
+        holds::dismiss_hold(&self.0, request).await
+    }
+
+    async fn pause_customer(
+        &self,
+        request: Request<proto::PauseCustomerRequest>,
+    ) -> Result<Response<proto::Customer>, Status> {
+        pauses::pause_customer(&self.0, request).await
+    }
+
+    async fn resume_customer(
+        &self,
+        request: Request<proto::ResumeCustomerRequest>,
+    ) -> Result<Response<proto::Customer>, Status> {
+        pauses::resume_customer(&self.0, request).await
     }
 
     async fn get_sync_run(
@@ -137,6 +173,8 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
             detail: problem.detail,
             since: Some(time(problem.since)),
         }),
+        paused: 0,
+        pending_links: 0,
     }
 }
 

@@ -1,7 +1,9 @@
-//! The partner accounts this process serves, with the policy of each.
+//! The partner accounts this process serves, with the policy of each. Accounts come and change while it runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::domain::account::PartnerAccount;
 use crate::domain::ids::PartnerAccountId;
@@ -16,9 +18,9 @@ pub struct ServedAccount {
     pub policy: SyncPolicy,
 }
 
-/// The accounts, by id. Cheap to clone.
+/// The accounts, by id. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]
-pub struct Accounts(Arc<BTreeMap<PartnerAccountId, ServedAccount>>);
+pub struct Accounts(watch::Sender<BTreeMap<PartnerAccountId, Arc<ServedAccount>>>);
 
 /// There is no such account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,16 +30,17 @@ pub struct AccountNotFound(pub PartnerAccountId);
 impl Accounts {
     /// These accounts.
     pub fn new(accounts: impl IntoIterator<Item = ServedAccount>) -> Self {
-        Self(Arc::new(accounts.into_iter().map(|served| (served.account.id.clone(), served)).collect()))
+        let by_id = accounts.into_iter().map(|served| (served.account.id.clone(), Arc::new(served)));
+        Self(watch::Sender::new(by_id.collect()))
     }
 
     /// The account of that id.
-    pub fn find(&self, id: &PartnerAccountId) -> Result<&ServedAccount, AccountNotFound> {
-        self.0.get(id).ok_or_else(|| AccountNotFound(id.clone()))
+    pub fn find(&self, id: &PartnerAccountId) -> Result<Arc<ServedAccount>, AccountNotFound> {
+        self.0.borrow().get(id).cloned().ok_or_else(|| AccountNotFound(id.clone()))
     }
 
-    /// Every account.
-    pub fn iter(&self) -> impl Iterator<Item = &ServedAccount> {
-        self.0.values()
+    /// Every account, by id.
+    pub fn all(&self) -> Vec<Arc<ServedAccount>> {
+        self.0.borrow().values().cloned().collect()
     }
 }

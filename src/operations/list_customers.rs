@@ -73,7 +73,7 @@ pub async fn list_customers(
         }
         Parent::Every => {
             caller.may_somewhere(Action::ReadCustomers)?;
-            let served = accounts.iter().map(|served| served.account.id.clone());
+            let served = accounts.all().into_iter().map(|served| served.account.id.clone());
             served.filter(|account| caller.scope.contains(account)).collect()
         }
     };

@@ -4,6 +4,7 @@
 //! look whether anything exists, decide inside the transaction that writes, and never call the network.
 
 pub mod accounts;
+pub mod questions;
 pub mod once;
 pub mod get_customer;
 pub mod lookup_customer;

@@ -5,6 +5,7 @@
 //! another's. A worker is woken by the store and by the clock, does a bounded piece of everything that is due, and
 //! sleeps again; all it must remember is in the store, so it may be killed anywhere.
 
+mod answers;
 mod audit_poll;
 mod drain;
 mod listing;
@@ -28,6 +29,8 @@ use crate::store::{self, Store};
 use crate::sync::listing::SeenLinks;
 use crate::sync::tickets::Tickets;
 use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
+
+pub use answers::Answerer;
 
 /// How long to wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
@@ -157,6 +160,11 @@ impl Worker {
         let list = Some(list).filter(|due| *due > now);
         let soonest = due.into_iter().chain([list]).flatten().min().unwrap_or(audit);
         Ok(soonest.min(now.plus(LONGEST_SLEEP)))
+    }
+
+    /// Answers questions about the account's customers beside this worker, in the same order and at the same pace.
+    pub fn answerer(&self) -> Answerer {
+        Answerer::new(self.account.clone(), self.upstream.clone(), self.store.clone(), self.tickets.clone())
     }
 
     /// The account whose worker this is.

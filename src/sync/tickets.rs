@@ -1,42 +1,60 @@
 //! Places in the order of questions, taken from the store in blocks so that not every batch costs a write.
+//!
+//! Everybody who asks for one account takes from the same block: a question that is sent later then has a later place.
 
-use crate::domain::ids::{Epoch, Ticket};
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::domain::ids::{Epoch, PartnerAccountId, Ticket};
 use crate::domain::observation::ObservationMark;
-use crate::store;
+use crate::store::{self, Store};
 use crate::sync::Worker;
 
 /// How many places are taken at a time.
 const BLOCK: usize = 256;
 
-/// The places taken and not used yet, under the epoch of this worker.
+/// The places of one account that were taken and not used yet. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tickets(Arc<Mutex<Block>>);
+
 #[derive(Debug, Default)]
-pub(super) struct Tickets {
+struct Block {
     epoch: Option<Epoch>,
     next: i64,
     end: i64,
 }
 
-impl Worker {
-    /// The next place. The first one raises the account's epoch: what an earlier worker still holds counts as older.
-    pub(super) async fn next_mark(&mut self) -> Result<ObservationMark, store::Error> {
-        let epoch = match self.tickets.epoch {
+impl Tickets {
+    /// The next place. The first one raises the account's epoch: what an earlier process still holds counts as older.
+    pub(super) async fn next(
+        &self,
+        store: &Store,
+        account: &PartnerAccountId,
+    ) -> Result<ObservationMark, store::Error> {
+        let mut block = self.0.lock().await;
+        let epoch = match block.epoch {
             Some(epoch) => epoch,
             None => {
-                let account = &self.account;
-                let epoch = self.store.write("raise_epoch", async |tx| tx.raise_epoch(account).await).await?;
-                self.tickets = Tickets { epoch: Some(epoch), next: 0, end: 0 };
+                let epoch = store.write("raise_epoch", async |tx| tx.raise_epoch(account).await).await?;
+                *block = Block { epoch: Some(epoch), next: 0, end: 0 };
                 epoch
             }
         };
-        if self.tickets.next == self.tickets.end {
-            let account = &self.account;
-            let first =
-                self.store.write("take_tickets", async |tx| tx.take_tickets(account, epoch, BLOCK).await).await?;
-            self.tickets.next = first.ticket.0;
-            self.tickets.end = first.ticket.0.saturating_add(i64::try_from(BLOCK).unwrap_or(i64::MAX));
+        if block.next == block.end {
+            let first = store.write("take_tickets", async |tx| tx.take_tickets(account, epoch, BLOCK).await).await?;
+            block.next = first.ticket.0;
+            block.end = first.ticket.0.saturating_add(i64::try_from(BLOCK).unwrap_or(i64::MAX));
         }
-        let ticket = Ticket(self.tickets.next);
-        self.tickets.next += 1;
+        let ticket = Ticket(block.next);
+        block.next += 1;
         Ok(ObservationMark { epoch, ticket })
+    }
+}
+
+impl Worker {
+    /// The next place.
+    pub(super) async fn next_mark(&self) -> Result<ObservationMark, store::Error> {
+        self.tickets.next(&self.store, &self.account).await
     }
 }

@@ -7,7 +7,7 @@ use crate::partner_center::error::{Error, Fate, Problem};
 use crate::sync::Worker;
 
 /// The first rest after a failure that passes by itself.
-const FIRST_REST: Duration = Duration::from_secs(1);
+pub(super) const FIRST_REST: Duration = Duration::from_secs(1);
 /// The longest rest after such failures.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 /// The first rest after a failure that an operator has to mend.

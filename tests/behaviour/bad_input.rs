@@ -200,7 +200,7 @@ async fn every_method_tells_a_malformed_name() {
     {
         let name = bad.to_owned();
         let told_all = [
-            told(customers.get_customer(GetCustomerRequest { name: name.clone() }).await),
+            told(customers.get_customer(GetCustomerRequest { name: name.clone(), ..Default::default() }).await),
             told(customers.get_field_ownership(GetFieldOwnershipRequest { name: name.clone() }).await),
             told(sync.get_sync_status(GetSyncStatusRequest { name: name.clone() }).await),
             told(sync.get_sync_run(GetSyncRunRequest { name: name.clone() }).await),
@@ -218,7 +218,7 @@ async fn every_method_tells_a_malformed_name() {
         let told_all = [
             told(customers.list_customers(list).await),
             told(sync.list_sync_runs(runs).await),
-            told(sync.start_sync(StartSyncRequest { parent }).await),
+            told(sync.start_sync(StartSyncRequest { parent, ..Default::default() }).await),
         ];
         for told in told_all {
             assert_eq!(told.wrong_fields(), fields(["parent"]), "{bad}");
@@ -245,13 +245,13 @@ async fn every_method_tells_an_unknown_partner_account() {
     };
     let run = name.replace("customers", "syncRuns");
     let told_all = [
-        told(customers.get_customer(GetCustomerRequest { name: name.clone() }).await),
+        told(customers.get_customer(GetCustomerRequest { name: name.clone(), ..Default::default() }).await),
         told(customers.get_field_ownership(GetFieldOwnershipRequest { name: name.clone() }).await),
         told(customers.list_customers(ListCustomersRequest { parent: parent.clone(), ..Default::default() }).await),
         told(customers.create_customer(create).await),
         told(customers.update_customer(update).await),
         told(sync.get_sync_status(GetSyncStatusRequest { name: format!("{parent}/syncStatus") }).await),
-        told(sync.start_sync(StartSyncRequest { parent: parent.clone() }).await),
+        told(sync.start_sync(StartSyncRequest { parent: parent.clone(), ..Default::default() }).await),
         told(sync.get_sync_run(GetSyncRunRequest { name: run }).await),
         told(sync.list_sync_runs(ListSyncRunsRequest { parent: parent.clone(), ..Default::default() }).await),
         told(sync.refresh_customer(RefreshCustomerRequest { name }).await),
@@ -273,7 +273,7 @@ async fn an_unknown_customer_or_run_is_not_found() {
         ..Default::default()
     };
     let told_all = [
-        told(customers.get_customer(GetCustomerRequest { name: name.clone() }).await),
+        told(customers.get_customer(GetCustomerRequest { name: name.clone(), ..Default::default() }).await),
         told(customers.get_field_ownership(GetFieldOwnershipRequest { name: name.clone() }).await),
         told(customers.update_customer(update).await),
         told(sync.refresh_customer(RefreshCustomerRequest { name: name.clone() }).await),
@@ -294,7 +294,8 @@ async fn a_customer_of_one_account_is_not_found_below_another() {
     let plan = crate::harness::Plan { partners: vec!["contoso", "northwind"], ..crate::harness::Plan::usual() };
     let world = World::with(plan, 1).await;
     let name = world.guard.all("contoso").await.swap_remove(0).name.replace("contoso", "northwind");
-    let told = told(world.guard.customers.clone().get_customer(GetCustomerRequest { name }).await);
+    let told =
+        told(world.guard.customers.clone().get_customer(GetCustomerRequest { name, ..Default::default() }).await);
     assert_eq!((told.code, told.reason().as_str()), (Code::NotFound, "CUSTOMER_NOT_FOUND"));
     world.end().await;
 }

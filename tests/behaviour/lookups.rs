@@ -9,14 +9,14 @@ use crate::harness::cast::bakery;
 use crate::harness::told::{Told, fields};
 
 async fn lookup(world: &World, key: Option<Key>) -> Result<Customer, Told> {
-    let request = LookupCustomerRequest { parent: "partnerAccounts/contoso".to_owned(), key };
+    let request = LookupCustomerRequest { parent: "partnerAccounts/contoso".to_owned(), key, ..Default::default() };
     let found = world.guard.customers.clone().lookup_customer(request).await;
     found.map(tonic::Response::into_inner).map_err(Told::from)
 }
 
 async fn batch(world: &World, parent: &str, names: &[&str]) -> Result<Vec<Option<Customer>>, Told> {
     let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-    let request = BatchGetCustomersRequest { parent: parent.to_owned(), names: names.clone() };
+    let request = BatchGetCustomersRequest { parent: parent.to_owned(), names: names.clone(), ..Default::default() };
     let found = world.guard.customers.clone().batch_get_customers(request).await.map_err(Told::from)?.into_inner();
     assert_eq!(found.results.iter().map(|result| result.name.clone()).collect::<Vec<_>>(), names);
     Ok(found.results.into_iter().map(|result| result.customer).collect())

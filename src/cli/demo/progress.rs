@@ -52,7 +52,7 @@ impl FirstSync {
             let partner = world.partners().iter().find(|partner| partner.name == account.as_str());
             partner.map_or(0, |partner| world.customer_count(partner))
         };
-        let ids = app.accounts().iter().map(|served| served.account.id.clone());
+        let ids = app.accounts().all().into_iter().map(|served| served.account.id.clone());
         let accounts = ids.map(|account| Expected { customers: customers(&account), account }).collect();
         Self { store: app.store().clone(), accounts }
     }

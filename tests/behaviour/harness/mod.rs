@@ -312,7 +312,7 @@ impl Guard {
     }
 
     pub async fn get(&self, name: &str) -> proto::Customer {
-        let request = proto::GetCustomerRequest { name: name.to_owned() };
+        let request = proto::GetCustomerRequest { name: name.to_owned(), ..Default::default() };
         self.customers.clone().get_customer(request).await.expect("a customer").into_inner()
     }
 
@@ -372,7 +372,7 @@ impl Guard {
     }
 
     pub async fn start_sync(&self, account: &str) -> Result<proto::SyncRun, Told> {
-        let request = proto::StartSyncRequest { parent: format!("partnerAccounts/{account}") };
+        let request = proto::StartSyncRequest { parent: format!("partnerAccounts/{account}"), ..Default::default() };
         let answer = self.sync.clone().start_sync(request).await;
         answer.map(tonic::Response::into_inner).map_err(Told::from)
     }

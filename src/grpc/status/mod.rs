@@ -1,5 +1,12 @@
 //! The one table from what happened to what a caller is told. Exhaustive: a new error must be decided here.
 
+mod accounts;
+mod explain;
+mod holds;
+mod links;
+mod pauses;
+mod watch;
+
 use std::time::Duration;
 
 use tonic::{Code, Status};

@@ -1,0 +1,1 @@
+-- The change log as a feed: new kinds, and how long it is kept.

@@ -1,0 +1,1 @@
+-- Links between platform customers and customers in Partner Center.

@@ -1,0 +1,1 @@
+-- Partner accounts that come from the API.

@@ -1,0 +1,102 @@
+//! Questions that are put to Partner Center while somebody waits for the answer.
+//!
+//! Operations never call the network. Whoever has the connection of an account answers: it takes a question from here,
+//! asks, and sends back what was said. Nothing of an answer is written but by the operation that asked.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::domain::observation::Observation;
+
+/// How long a caller waits for Partner Center; below the ten seconds that many clients give a call.
+pub const PATIENCE: Duration = Duration::from_secs(8);
+/// When to ask again if nothing better is known.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// How many questions of an account may wait.
+const WAITING_MAX: usize = 64;
+
+/// One question, and where its answer goes.
+#[derive(Debug)]
+pub enum Question {
+    /// What is this customer now?
+    Customer {
+        /// Whom it is about.
+        tenant: TenantId,
+        /// The answer.
+        reply: oneshot::Sender<Result<Observation, NoAnswer>>,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoAnswer {
+    /// The account's credentials or permissions do not work.
+    #[error("{reason}: {remedy}")]
+    AccountBlocked {
+        /// A stable name of what is wrong.
+        reason: String,
+        /// What to do, for an operator.
+        remedy: String,
+    },
+    /// Partner Center cannot be asked, or gave no usable answer in time.
+    #[error("partner center cannot be asked now: {cause}")]
+    Unavailable {
+        /// A stable name, or a short description without values.
+        cause: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
+}
+
+impl NoAnswer {
+    fn unavailable(cause: &str) -> Self {
+        Self::Unavailable { cause: cause.to_owned(), retry_after: ASK_AGAIN_AFTER }
+    }
+}
+
+/// Where questions of every account are put. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Questions(watch::Sender<BTreeMap<PartnerAccountId, mpsc::Sender<Question>>>);
+
+impl Default for Questions {
+    fn default() -> Self {
+        Self(watch::Sender::new(BTreeMap::new()))
+    }
+}
+
+/// Takes the questions of one account.
+pub type Asked = mpsc::Receiver<Question>;
+
+impl Questions {
+    /// From now on the questions of an account come here.
+    pub fn answered_by(&self, account: &PartnerAccountId) -> Asked {
+        let (asks, asked) = mpsc::channel(WAITING_MAX);
+        self.0.send_modify(|accounts| {
+            accounts.insert(account.clone(), asks);
+        });
+        asked
+    }
+
+    /// What a customer is now. Real time on purpose: it is a caller that waits.
+    pub async fn customer(&self, account: &PartnerAccountId, tenant: TenantId) -> Result<Observation, NoAnswer> {
+        self.ask(account, |reply| Question::Customer { tenant, reply }).await?
+    }
+
+    async fn ask<T>(
+        &self,
+        account: &PartnerAccountId,
+        question: impl FnOnce(oneshot::Sender<T>) -> Question,
+    ) -> Result<T, NoAnswer> {
+        let asks = self.0.borrow().get(account).cloned();
+        let asks = asks.ok_or_else(|| NoAnswer::unavailable("NO_CREDENTIALS"))?;
+        let (reply, answer) = oneshot::channel();
+        asks.try_send(question(reply)).map_err(|_| NoAnswer::unavailable("TOO_MANY_QUESTIONS"))?;
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) | Err(_) => Err(NoAnswer::unavailable("NO_ANSWER_IN_TIME")),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Answers questions that somebody waits for: asks Partner Center at once, whatever the worker is resting from.
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::ids::PartnerAccountId;
+use crate::operations::questions::{Asked, NoAnswer, Question};
+use crate::partner_center::PartnerCenter;
+use crate::partner_center::error::{Error, Fate};
+use crate::store::Store;
+use crate::sync::tickets::Tickets;
+use crate::sync::trouble::FIRST_REST;
+
+/// How many questions are open at a time; more wait their turn.
+const OPEN_MAX: usize = 4;
+
+/// Answers the questions of one account.
+#[derive(Debug)]
+pub struct Answerer {
+    account: PartnerAccountId,
+    upstream: PartnerCenter,
+    store: Store,
+    tickets: Tickets,
+}
+
+impl Answerer {
+    pub(super) const fn new(
+        account: PartnerAccountId,
+        upstream: PartnerCenter,
+        store: Store,
+        tickets: Tickets,
+    ) -> Self {
+        Self { account, upstream, store, tickets }
+    }
+
+    /// Answers until `stop`.
+    pub async fn run(self, mut asked: Asked, stop: CancellationToken) {
+        let mut open = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(()) = open.next() => {}
+                question = asked.recv(), if open.len() < OPEN_MAX => match question {
+                    Some(question) => open.push(self.answer(question)),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    async fn answer(&self, question: Question) {
+        match question {
+            Question::Customer { tenant, reply } => {
+                let answer = match self.tickets.next(&self.store, &self.account).await {
+                    Ok(mark) => self.upstream.observe(tenant, mark).await.map_err(|error| no_answer(&error)),
+                    Err(error) => {
+                        tracing::error!(account = %self.account, error = %error, "a question cannot use the store");
+                        Err(NoAnswer::Unavailable { cause: "STORE_UNAVAILABLE".to_owned(), retry_after: FIRST_REST })
+                    }
+                };
+                // Whoever asked may have gone.
+                let _ = reply.send(answer);
+            }
+        }
+    }
+}
+
+/// What a failed call tells whoever asked.
+fn no_answer(error: &Error) -> NoAnswer {
+    match error.fate() {
+        Fate::AccountBlocked { reason, remedy } => {
+            NoAnswer::AccountBlocked { reason: reason.to_owned(), remedy: remedy.to_owned() }
+        }
+        Fate::Retry { after } => NoAnswer::Unavailable {
+            cause: error.problem.to_string(),
+            retry_after: after.unwrap_or(FIRST_REST).max(FIRST_REST),
+        },
+        Fate::ListingRestart | Fate::CustomerRefused => {
+            NoAnswer::Unavailable { cause: error.problem.to_string(), retry_after: FIRST_REST }
+        }
+    }
+}
