@@ -4,6 +4,7 @@
 //! error message, and a test learns its address. [`App::run`] ends when it is told to, or when a part ends that
 //! should not: half a service is worse than none.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::clock::Clock;
 use crate::domain::account::PartnerAccount;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::SyncPolicy;
-use crate::grpc::{self, PageTokens, PortalLink, Serving};
+use crate::grpc::{self, Callers, PageTokens, PortalLink, Serving};
 use crate::operations::accounts::{Accounts, ServedAccount};
 use crate::operations::questions::Questions;
 use crate::partner_center::PartnerCenter;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub database: PathBuf,
     /// Where customers can be changed in Partner Center.
     pub portal: PortalLink,
+    /// The callers, by subject, to whom a refusal is only reported.
+    pub report_only_callers: BTreeSet<String>,
     /// The partner accounts.
     pub accounts: Vec<AccountSettings>,
 }
@@ -143,6 +146,7 @@ impl App {
             clock,
             page_tokens,
             portal: settings.portal,
+            callers: Callers::new(settings.report_only_callers),
             questions: Questions::default(),
             stop: CancellationToken::new(),
         };

@@ -1,1 +1,4 @@
--- Decisions that were only reported.
+-- Decisions about callers that are only reported: the refusal was recorded, and the rest of the edit was made.
+
+ALTER TABLE decision ADD COLUMN outcome TEXT NOT NULL DEFAULT 'REFUSED'
+    CONSTRAINT decision_outcome_known CHECK (outcome IN ('REFUSED', 'REPORTED'));

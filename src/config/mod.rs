@@ -55,8 +55,13 @@ impl Config {
         let effective = reader.finish()?;
         // Invariant: nothing was noted, so everything has a value.
         let (Ok(service), Ok(accounts)) = (service, accounts) else { return Err(Problems(Vec::new())) };
-        let app =
-            app::Settings { listen: service.listen, database: service.database, portal: service.portal, accounts };
+        let app = app::Settings {
+            listen: service.listen,
+            database: service.database,
+            portal: service.portal,
+            report_only_callers: service.report_only_callers,
+            accounts,
+        };
         Ok(Self { app, log: service.log, effective })
     }
 

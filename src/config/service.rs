@@ -1,5 +1,6 @@
 //! Reads what stands for the service, and how accounts are kept level where one may differ from the others.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub(super) struct Service {
     pub listen: SocketAddr,
     pub database: PathBuf,
     pub portal: PortalLink,
+    pub report_only_callers: BTreeSet<String>,
     pub log: telemetry::Settings,
 }
 
@@ -57,10 +59,17 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Service, Noted> {
     let listen = listen(reader);
     let database = database(reader);
     let portal = reader.value(&settings::PORTAL_LINK, None, value::portal_link);
+    let report_only_callers = reader.value(&settings::REPORT_ONLY_CALLERS, None, value::names);
     let filter = reader.value(&settings::LOG, None, value::log_filter);
     let format = reader.value(&settings::LOG_FORMAT, None, value::log_format);
     let log = telemetry::Settings { filter: filter?, format: format? };
-    Ok(Service { listen: listen?, database: database?, portal: portal?, log })
+    Ok(Service {
+        listen: listen?,
+        database: database?,
+        portal: portal?,
+        report_only_callers: report_only_callers?,
+        log,
+    })
 }
 
 /// Reads where the service listens.

@@ -113,6 +113,14 @@ pub(super) const PORTAL_LINK: Setting = setting(
     "Where people change a customer in Partner Center, as refusals tell them. {tenant_id} stands for the \
      customer's Microsoft tenant.",
 );
+pub(super) const REPORT_ONLY_CALLERS: Setting = setting(
+    "report_only_callers",
+    Scope::Service,
+    Fallback::Value(""),
+    "loopback/importer, loopback/crm",
+    "The callers, by name and separated by commas, to whom the refusal of an edit is only reported: its guarded fields are \
+     left as they are, and the rest is written.",
+);
 /// What is logged.
 pub const LOG: Setting = setting(
     "log",
@@ -253,10 +261,11 @@ pub(super) const AUDIENCE: Setting = setting(
 );
 
 /// Every setting, in the order of the documentation.
-pub const ALL: [&Setting; 22] = [
+pub const ALL: [&Setting; 23] = [
     &LISTEN,
     &DATABASE,
     &PORTAL_LINK,
+    &REPORT_ONLY_CALLERS,
     &LOG,
     &LOG_FORMAT,
     &NIGHT,

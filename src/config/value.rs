@@ -1,5 +1,6 @@
 //! Reads the values of single settings. What is wrong is said so that it follows the value: `"x" is no time`.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -32,6 +33,16 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
 
 pub(super) fn text(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
+}
+
+/// Names separated by commas; none at all is fine.
+pub(super) fn names(text: &str) -> Result<BTreeSet<String>, Wrong> {
+    let names: BTreeSet<_> =
+        text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    match names.iter().find(|name| name.contains(char::is_whitespace)) {
+        Some(_) => Err("holds a name with a space; names are separated by commas".to_owned()),
+        None => Ok(names),
+    }
 }
 
 pub(super) fn portal_link(text: &str) -> Result<PortalLink, Wrong> {

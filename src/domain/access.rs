@@ -93,6 +93,18 @@ pub struct Caller {
     pub roles: BTreeSet<Role>,
     /// Where.
     pub scope: Scope,
+    /// What happens to its edits of what Partner Center owns.
+    pub enforcement: Enforcement,
+}
+
+/// What happens to an edit of what Partner Center owns. Guarded fields are written in neither case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Enforcement {
+    /// It is refused, whole.
+    #[default]
+    Refuse,
+    /// The refusal is only reported, and the rest of the edit is made: for callers that are still being brought to obey.
+    ReportOnly,
 }
 
 /// The caller may not do this there.
@@ -103,10 +115,19 @@ pub struct Denied {
     pub permission: &'static str,
 }
 
+/// The subject of whoever calls on a loopback connection without a name.
+const LOOPBACK: &str = "loopback";
+
 impl Caller {
-    /// The caller on a loopback connection of a service without authentication: may do everything.
-    pub fn loopback() -> Self {
-        Self { subject: "loopback".to_owned(), roles: BTreeSet::from([Role::Admin]), scope: Scope::Every }
+    /// A caller on a loopback connection of a service without authentication: may do everything, and is called what it
+    /// says it is.
+    pub fn loopback(name: Option<&str>) -> Self {
+        Self {
+            subject: name.map_or_else(|| LOOPBACK.to_owned(), |name| format!("{LOOPBACK}/{name}")),
+            roles: BTreeSet::from([Role::Admin]),
+            scope: Scope::Every,
+            enforcement: Enforcement::Refuse,
+        }
     }
 
     /// Whether the caller may do `action` in `account`. Asked before anything is looked up (AIP-211).
@@ -138,6 +159,7 @@ mod tests {
             subject: "test".to_owned(),
             roles: BTreeSet::from([role]),
             scope: Scope::Only(BTreeSet::from([account])),
+            enforcement: Enforcement::Refuse,
         }
     }
 

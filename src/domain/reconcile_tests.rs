@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::Timestamp;
+use crate::domain::access::Enforcement;
 use crate::domain::contact::Contact;
 use crate::domain::edit::{CustomerEdit, Wish};
 use crate::domain::ids::{Epoch, TenantId, Ticket};
@@ -70,7 +71,7 @@ fn link(customer: &Customer) -> &MicrosoftLink {
 }
 
 fn allowed(customer: &Customer, wishes: Vec<Wish>) -> Customer {
-    match review(customer, &CustomerEdit { wishes }) {
+    match review(customer, &CustomerEdit { wishes }, Enforcement::Refuse) {
         Review::Allowed(allowed) => allowed.after().clone(),
         other => panic!("must be allowed: {other:?}"),
     }
@@ -302,7 +303,7 @@ proptest! {
                     observation(mark, Observed::Gone(GoneAnswer::NotFound))
                 }
                 Event::Edited(wishes) => {
-                    if let Review::Allowed(allowed) = review(&local, &CustomerEdit { wishes }) {
+                    if let Review::Allowed(allowed) = review(&local, &CustomerEdit { wishes }, Enforcement::Refuse) {
                         local = allowed.after().clone();
                         note = local.note.clone();
                     }

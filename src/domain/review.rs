@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::access::Enforcement;
 use crate::domain::contact::{ContactField, ContactRole};
 use crate::domain::customer::{Billing, Customer, Relationship};
 use crate::domain::edit::{CustomerEdit, Wish, WishedRelationship};
@@ -106,12 +107,14 @@ pub enum Review {
     Allowed(AllowedEdit),
     /// The edit touches what Partner Center owns.
     Refused(Refusal),
+    /// So it does, and for this caller that is only reported: the rest of it may be saved.
+    Reported(AllowedEdit, Refusal),
     /// The edit is the caller's to make, but its values cannot be stored.
     Invalid(Vec<FieldProblem>),
 }
 
 /// Reviews an edit of `customer`. Call it on the record locked by the transaction that will save it.
-pub fn review(customer: &Customer, edit: &CustomerEdit) -> Review {
+pub fn review(customer: &Customer, edit: &CustomerEdit, enforcement: Enforcement) -> Review {
     let standing = Standing::of(customer.source(), customer.relationship());
     let mut judged =
         Judged { after: customer.clone(), changed: Vec::new(), violations: Vec::new(), problems: Vec::new() };
@@ -119,15 +122,18 @@ pub fn review(customer: &Customer, edit: &CustomerEdit) -> Review {
         judged.judge(customer, standing, wish);
     }
     judged.tidy_up(customer);
-    if !judged.violations.is_empty() {
-        return Review::Refused(Refusal { violations: judged.violations, acceptable: judged.changed });
+    let refusal = Refusal { violations: judged.violations, acceptable: judged.changed };
+    let is_guarded = !refusal.violations.is_empty();
+    if is_guarded && enforcement == Enforcement::Refuse {
+        return Review::Refused(refusal);
     }
     if !judged.problems.is_empty() {
         return Review::Invalid(judged.problems);
     }
-    // Not what was named: billing that mirrors changes with the primary contact.
+    // Not what was named: billing that mirrors changes with the primary contact. What is guarded was never applied.
     let changed = differences(customer, &judged.after);
-    Review::Allowed(AllowedEdit { before: Box::new(customer.clone()), after: Box::new(judged.after), changed })
+    let allowed = AllowedEdit { before: Box::new(customer.clone()), after: Box::new(judged.after), changed };
+    if is_guarded { Review::Reported(allowed, refusal) } else { Review::Allowed(allowed) }
 }
 
 struct Judged {

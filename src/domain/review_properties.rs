@@ -89,7 +89,7 @@ proptest! {
     #[test]
     fn an_allowed_edit_never_changes_what_partner_center_owns(customer in any_customer(), edit in any_edit()) {
         let standing = Standing::of(customer.source(), customer.relationship());
-        if let Review::Allowed(allowed) = review(&customer, &edit) {
+        if let Review::Allowed(allowed) = review(&customer, &edit, Enforcement::Refuse) {
             for field in differences(&customer, allowed.after()) {
                 prop_assert_eq!(owner(standing, field), Owner::Platform, "{}", field);
             }
@@ -101,9 +101,26 @@ proptest! {
     }
 
     #[test]
+    fn reporting_decides_as_refusing_does_and_changes_only_what_is_free(customer in any_customer(), edit in any_edit()) {
+        let standing = Standing::of(customer.source(), customer.relationship());
+        match (review(&customer, &edit, Enforcement::Refuse), review(&customer, &edit, Enforcement::ReportOnly)) {
+            (Review::Refused(refused), Review::Reported(allowed, reported)) => {
+                prop_assert_eq!(refused, reported);
+                for field in differences(&customer, allowed.after()) {
+                    prop_assert_eq!(owner(standing, field), Owner::Platform, "{}", field);
+                }
+                prop_assert_eq!(&allowed.after().microsoft, &customer.microsoft);
+            }
+            (Review::Allowed(refusing), Review::Allowed(reporting)) => prop_assert_eq!(refusing.after(), reporting.after()),
+            (Review::Refused(_) | Review::Invalid(_), Review::Invalid(_)) => {}
+            (refusing, reporting) => return Err(TestCaseError::fail(format!("{refusing:?} {reporting:?}"))),
+        }
+    }
+
+    #[test]
     fn a_refusal_names_only_guarded_fields_and_offers_only_free_ones(customer in any_customer(), edit in any_edit()) {
         let standing = Standing::of(customer.source(), customer.relationship());
-        if let Review::Refused(refusal) = review(&customer, &edit) {
+        if let Review::Refused(refusal) = review(&customer, &edit, Enforcement::Refuse) {
             prop_assert!(refusal.violations.iter().all(|one| owner(standing, one.field) == Owner::PartnerCenter));
             prop_assert!(refusal.acceptable.iter().all(|field| owner(standing, *field) == Owner::Platform));
         }
@@ -111,17 +128,17 @@ proptest! {
 
     #[test]
     fn what_changed_is_what_a_reader_sees_to_differ(customer in any_customer(), edit in any_edit()) {
-        if let Review::Allowed(allowed) = review(&customer, &edit) {
+        if let Review::Allowed(allowed) = review(&customer, &edit, Enforcement::Refuse) {
             prop_assert_eq!(sorted(allowed.changed()), sorted(&differences(&customer, allowed.after())));
         }
     }
 
     #[test]
     fn the_result_of_an_edit_reviewed_again_is_no_edit(customer in any_customer(), edit in any_edit()) {
-        if let Review::Allowed(first) = review(&customer, &edit) {
+        if let Review::Allowed(first) = review(&customer, &edit, Enforcement::Refuse) {
             let after = first.after();
             let wishes = Field::all().filter_map(|field| same(after, field)).collect();
-            let Review::Allowed(second) = review(after, &CustomerEdit { wishes }) else {
+            let Review::Allowed(second) = review(after, &CustomerEdit { wishes }, Enforcement::Refuse) else {
                 return Err(TestCaseError::fail("its own values are refused"));
             };
             prop_assert_eq!(second.changed(), &[][..]);
@@ -136,8 +153,8 @@ proptest! {
         let of = |role| edit.wishes.iter().any(|wish| matches!(wish, Wish::Contact(named, ..) if *named == role));
         let mirrors = customer.billing == Billing::MirrorsPrimary;
         prop_assume!(!(mirrors && of(ContactRole::Primary) && of(ContactRole::Billing)));
-        if let Review::Allowed(first) = review(&customer, &edit) {
-            let Review::Allowed(second) = review(first.after(), &edit) else {
+        if let Review::Allowed(first) = review(&customer, &edit, Enforcement::Refuse) {
+            let Review::Allowed(second) = review(first.after(), &edit, Enforcement::Refuse) else {
                 return Err(TestCaseError::fail("what was allowed is refused"));
             };
             prop_assert_eq!(second.changed(), &[][..]);

@@ -70,21 +70,21 @@ fn edit(wishes: impl IntoIterator<Item = Wish>) -> CustomerEdit {
 }
 
 fn allowed(customer: &Customer, wishes: impl IntoIterator<Item = Wish>) -> AllowedEdit {
-    match review(customer, &edit(wishes)) {
+    match review(customer, &edit(wishes), Enforcement::Refuse) {
         Review::Allowed(allowed) => allowed,
         other => panic!("must be allowed: {other:?}"),
     }
 }
 
 fn refused(customer: &Customer, wishes: impl IntoIterator<Item = Wish>) -> Refusal {
-    match review(customer, &edit(wishes)) {
+    match review(customer, &edit(wishes), Enforcement::Refuse) {
         Review::Refused(refusal) => refusal,
         other => panic!("must be refused: {other:?}"),
     }
 }
 
 fn invalid(customer: &Customer, wishes: impl IntoIterator<Item = Wish>) -> Vec<String> {
-    match review(customer, &edit(wishes)) {
+    match review(customer, &edit(wishes), Enforcement::Refuse) {
         Review::Invalid(problems) => problems.into_iter().map(|problem| problem.field).collect(),
         other => panic!("must be invalid: {other:?}"),
     }
@@ -217,12 +217,14 @@ fn a_changed_or_cleared_field_is_refused_where_partner_center_owns_it_and_saved_
                         let violation = Violation { field, rule: GuardRule::of(field) };
                         assert_eq!((refusal.violations, refusal.acceptable), (vec![violation], vec![]), "{shown}");
                     }
-                    Owner::Platform if is_given_by_synchronization(field) => match review(&customer, &edit([wish])) {
-                        Review::Invalid(problems) => assert_eq!(problems[0].field, field.to_string(), "{shown}"),
-                        // A platform customer has none to clear.
-                        Review::Allowed(allowed) => assert!(allowed.changed().is_empty(), "{shown}"),
-                        Review::Refused(_) => panic!("{shown}"),
-                    },
+                    Owner::Platform if is_given_by_synchronization(field) => {
+                        match review(&customer, &edit([wish]), Enforcement::Refuse) {
+                            Review::Invalid(problems) => assert_eq!(problems[0].field, field.to_string(), "{shown}"),
+                            // A platform customer has none to clear.
+                            Review::Allowed(allowed) => assert!(allowed.changed().is_empty(), "{shown}"),
+                            Review::Refused(_) | Review::Reported(..) => panic!("{shown}"),
+                        }
+                    }
                     Owner::Platform if wish == Wish::CompanyName(String::new()) => {
                         assert_eq!(invalid(&customer, [wish]), ["company_name"], "{shown}");
                     }

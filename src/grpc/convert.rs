@@ -28,8 +28,9 @@ pub fn verify_due_by(customer: &Customer, policy: &SyncPolicy) -> Option<Timesta
 }
 
 /// A customer as a message.
-pub fn customer(customer: &Customer, policy: &SyncPolicy) -> proto::Customer {
+pub fn customer(customer: &Customer, policy: &SyncPolicy, now: Timestamp) -> proto::Customer {
     let link = customer.microsoft.as_ref();
+    let verify_due_by = verify_due_by(customer, policy);
     proto::Customer {
         name: CustomerName { account: customer.account.clone(), id: customer.id }.to_string(),
         source: source(customer.source()).into(),
@@ -48,16 +49,36 @@ pub fn customer(customer: &Customer, policy: &SyncPolicy) -> proto::Customer {
         status: status(customer.status).into(),
         sync_state: link.map_or(proto::SyncState::Unspecified, |link| sync_state(link.sync_state)).into(),
         verified_at: link.map(|link| time(link.verified_at)),
-        verify_due_by: verify_due_by(customer, policy).map(time),
+        verify_due_by: verify_due_by.map(time),
         create_time: Some(time(customer.created_at)),
         update_time: Some(time(customer.updated_at)),
         etag: etag(customer.revision),
         delete_time: customer.deleted_at.map(time),
-        stale: false,
+        stale: verify_due_by.is_some_and(|due| due < now),
         revision: customer.revision.0,
         duplicate_candidates: Vec::new(),
         pause: None,
     }
+}
+
+/// As much of a customer as that view shows.
+pub fn in_view(customer: proto::Customer, view: proto::CustomerView) -> proto::Customer {
+    match view {
+        proto::CustomerView::Unspecified | proto::CustomerView::Full => customer,
+        proto::CustomerView::Basic => proto::Customer {
+            primary_contact: None,
+            billing_contact: None,
+            external_reference: String::new(),
+            labels: BTreeMap::new(),
+            note: String::new(),
+            ..customer
+        },
+    }
+}
+
+/// The view a request asks for.
+pub fn view_of(view: i32) -> Result<proto::CustomerView, FieldProblem> {
+    proto::CustomerView::try_from(view).map_err(|_| FieldProblem::new("view", UNKNOWN_VALUE))
 }
 
 fn contact(contact: &Contact) -> proto::Contact {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use prost::Message;
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use crate::domain::access::Caller;
@@ -15,8 +16,9 @@ use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto;
 use crate::grpc::proto::customer_service_server::CustomerService;
-use crate::grpc::requests::{batch_of, both, deletion_of, list_of, lookup_of, mode, update_of};
+use crate::grpc::requests::{batch_of, both, deletion_of, get_of, list_of, lookup_of, mode, update_of};
 use crate::grpc::{Serving, caller, convert, links, names, refusal, repeat, status, watch};
+use crate::operations::accounts::ServedAccount;
 use crate::operations::create_customer::{CreateCustomer, create_customer};
 use crate::operations::delete_customer::{DeleteCustomer, Direction, delete_customer};
 use crate::operations::get_customer::get_customer;
@@ -30,23 +32,30 @@ use crate::store::RequestKey;
 /// A page ends once it is larger than this: many clients take no message above 4 MiB.
 const PAGE_BYTES: usize = 3 * 1024 * 1024;
 
+/// The response header that tells a caller set to `report_only` what it would have been refused.
+const EDIT_REFUSED_HEADER: &str = "customerguard-edit-refused-bin";
+
 /// The service.
 #[derive(Clone, Debug)]
 pub struct Customers(pub(super) Arc<Serving>);
 
 impl Customers {
     fn reply(&self, customer: &Customer) -> Result<proto::Customer, Status> {
-        let served = self.0.accounts.find(&customer.account);
-        let served = served.map_err(|missing| status::get_customer(missing.into()))?;
-        Ok(convert::customer(customer, &served.policy))
+        let served = self.served(&customer.account)?;
+        Ok(convert::customer(customer, &served.policy, self.0.clock.now()))
     }
 
     /// The customers of a page, as many as fit, and where the next one begins.
-    fn page(&self, listed: &CustomerList, order: &Order) -> Result<(Vec<proto::Customer>, Option<Position>), Status> {
+    fn page(
+        &self,
+        listed: &CustomerList,
+        order: &Order,
+        view: proto::CustomerView,
+    ) -> Result<(Vec<proto::Customer>, Option<Position>), Status> {
         let mut customers = Vec::with_capacity(listed.customers.len());
         let mut bytes = 0;
         for customer in &listed.customers {
-            let reply = self.reply(customer)?;
+            let reply = convert::in_view(self.reply(customer)?, view);
             bytes += reply.encoded_len();
             customers.push(reply);
             if bytes > PAGE_BYTES && customers.len() < listed.customers.len() {
@@ -56,13 +65,26 @@ impl Customers {
         Ok((customers, listed.next.clone()))
     }
 
+    fn served(&self, account: &PartnerAccountId) -> Result<Arc<ServedAccount>, Status> {
+        self.0.accounts.find(account).map_err(|missing| status::get_customer(missing.into()))
+    }
+
     fn edited(&self, outcome: &EditOutcome) -> Result<proto::Customer, Status> {
         match outcome {
-            EditOutcome::Saved(customer) => self.reply(customer),
+            EditOutcome::Saved(customer) | EditOutcome::Reported(customer, _) => self.reply(customer),
             EditOutcome::Refused(edit) => {
-                let served = self.0.accounts.find(&edit.customer.account);
-                let served = served.map_err(|missing| status::get_customer(missing.into()))?;
+                let served = self.served(&edit.customer.account)?;
                 Err(refusal::refused(edit, &served, &self.0.portal))
+            }
+        }
+    }
+
+    fn reported(&self, outcome: &EditOutcome) -> Option<proto::EditRefused> {
+        match outcome {
+            EditOutcome::Saved(_) | EditOutcome::Refused(_) => None,
+            EditOutcome::Reported(_, edit) => {
+                let served = self.0.accounts.find(&edit.customer.account).ok()?;
+                Some(refusal::reported(edit, &served, &self.0.portal))
             }
         }
     }
@@ -96,9 +118,12 @@ impl CustomerService for Customers {
         request: Request<proto::GetCustomerRequest>,
     ) -> Result<Response<proto::Customer>, Status> {
         let caller = caller::of(&request)?;
-        let name = names::customer("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
-        let found = get_customer(&self.0.store, &self.0.accounts, &caller, &name.account, name.id).await;
-        Ok(Response::new(self.reply(&found.map_err(status::get_customer)?)?))
+        let (wanted, view) = get_of(request.get_ref()).map_err(|problems| invalid(&problems))?;
+        let found = get_customer(&self.0.store, &self.0.accounts, &caller, &wanted, self.0.clock.now()).await;
+        let found = found.map_err(status::get_customer)?;
+        let mut customer = convert::in_view(self.reply(&found.customer)?, view);
+        customer.stale |= found.too_old;
+        Ok(Response::new(customer))
     }
 
     async fn batch_get_customers(
@@ -107,11 +132,12 @@ impl CustomerService for Customers {
     ) -> Result<Response<proto::BatchGetCustomersResponse>, Status> {
         let caller = caller::of(&request)?;
         let request = request.into_inner();
-        let wanted = batch_of(&request).map_err(|problems| invalid(&problems))?;
+        let (wanted, view) = batch_of(&request).map_err(|problems| invalid(&problems))?;
         let found = batch_get_customers(&self.0.store, &self.0.accounts, &caller, &wanted).await;
         let found = found.map_err(status::lookup)?;
         let results = request.names.into_iter().zip(found).map(|(name, customer)| {
             let customer = customer.as_ref().map(|customer| self.reply(customer)).transpose()?;
+            let customer = customer.map(|customer| convert::in_view(customer, view));
             Ok(proto::BatchGetCustomersResult { name, customer })
         });
         Ok(Response::new(proto::BatchGetCustomersResponse { results: results.collect::<Result<_, Status>>()? }))
@@ -122,9 +148,10 @@ impl CustomerService for Customers {
         request: Request<proto::LookupCustomerRequest>,
     ) -> Result<Response<proto::Customer>, Status> {
         let caller = caller::of(&request)?;
-        let (account, key) = lookup_of(request.into_inner()).map_err(|problems| invalid(&problems))?;
+        let (account, key, view) = lookup_of(request.into_inner()).map_err(|problems| invalid(&problems))?;
         let found = lookup_customer(&self.0.store, &self.0.accounts, &caller, &account, &key).await;
-        Ok(Response::new(self.reply(&found.map_err(status::lookup)?)?))
+        let customer = self.reply(&found.map_err(status::lookup)?)?;
+        Ok(Response::new(convert::in_view(customer, view)))
     }
 
     async fn list_customers(
@@ -133,7 +160,7 @@ impl CustomerService for Customers {
     ) -> Result<Response<proto::ListCustomersResponse>, Status> {
         let caller = caller::of(&request)?;
         let request = request.into_inner();
-        let (wanted, size) = list_of(&request).map_err(|error| error.status())?;
+        let (wanted, size, view) = list_of(&request).map_err(|error| error.status())?;
         // Everything that chooses or orders customers binds the token, in its canonical form.
         let ListCustomers { filter, order, deleted, .. } = &wanted;
         let arguments = format!("{}\n{filter}\n{order}\n{deleted:?}", request.parent);
@@ -148,7 +175,7 @@ impl CustomerService for Customers {
         let listed =
             list_customers(&self.0.store, &self.0.accounts, &caller, wanted.clone(), from.as_ref(), size).await;
         let listed = listed.map_err(status::list_customers)?;
-        let (customers, next) = self.page(&listed, order)?;
+        let (customers, next) = self.page(&listed, order, view)?;
         let next_page_token = match &next {
             Some(next) => self.0.page_tokens.seal(context, &next.to_string()).ok_or_else(status::no_randomness)?,
             None => String::new(),
@@ -195,14 +222,20 @@ impl CustomerService for Customers {
         let request_id = std::mem::take(&mut request.request_id);
         let key = repeat::key(&caller, "UpdateCustomer", &request_id, &request);
         let (wanted, key) = both(update_of(request), key).map_err(|problems| invalid(&problems))?;
-        let answer = |outcome: &EditOutcome| repeat::keep(self.edited(outcome));
+        let answer =
+            |outcome: &EditOutcome| repeat::keep_reported(self.edited(outcome), self.reported(outcome).as_ref());
         let once = key.map(|key| Once { key, answer: &answer });
         let updated = update_customer(&self.0.store, &self.0.accounts, &caller, wanted, once).await;
-        let customer = match updated.map_err(status::update_customer)? {
-            Outcome::Now(outcome) => self.edited(&outcome)?,
-            Outcome::Before(answer) => repeat::again(&answer)?,
+        let (customer, reported) = match updated.map_err(status::update_customer)? {
+            Outcome::Now(outcome) => (self.edited(&outcome)?, self.reported(&outcome)),
+            Outcome::Before(answer) => (repeat::again(&answer)?, repeat::reported_again(&answer)),
         };
-        Ok(Response::new(customer))
+        let mut response = Response::new(customer);
+        if let Some(reported) = reported {
+            let header = MetadataValue::from_bytes(&reported.encode_to_vec());
+            response.metadata_mut().insert_bin(EDIT_REFUSED_HEADER, header);
+        }
+        Ok(response)
     }
 
     async fn delete_customer(
@@ -274,7 +307,7 @@ impl CustomerService for Customers {
         let name = names::customer("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
         let found = get_field_ownership(&self.0.store, &self.0.accounts, &caller, &name.account, name.id).await;
         let ownership = found.map_err(status::get_customer)?;
-        let served = self.0.accounts.find(&name.account).map_err(|missing| status::get_customer(missing.into()))?;
+        let served = self.served(&name.account)?;
         let fix = refusal::fix(&served, &ownership.customer, &self.0.portal);
         Ok(Response::new(convert::field_ownership(&ownership, fix)))
     }

@@ -15,7 +15,7 @@ use crate::grpc::refusal::field_violation;
 use crate::grpc::requests::page_size;
 use crate::grpc::{Serving, caller, names, proto, status};
 use crate::operations::decisions::{get_decision, list_decisions};
-use crate::store::{Decision, DecisionQuery};
+use crate::store::{Decision, DecisionOutcome, DecisionQuery};
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -109,6 +109,10 @@ fn decision(decision: &Decision) -> proto::Decision {
         acceptable_fields: decision.refusal.acceptable.iter().map(Field::to_string).collect(),
         policy_revision: i32::try_from(decision.policy_revision).unwrap_or(i32::MAX),
         chain_hash: decision.chain_hash.clone(),
-        outcome: proto::DecisionOutcome::Refused.into(),
+        outcome: match decision.outcome {
+            DecisionOutcome::Refused => proto::DecisionOutcome::Refused,
+            DecisionOutcome::Reported => proto::DecisionOutcome::Reported,
+        }
+        .into(),
     }
 }

@@ -33,6 +33,7 @@ use crate::operations::accounts::Accounts;
 use crate::operations::questions::Questions;
 use crate::store::Store;
 
+pub use caller::Callers;
 pub use page_token::PageTokens;
 pub use refusal::PortalLink;
 pub use server::{Health, ServeError, serve};
@@ -50,6 +51,8 @@ pub struct Serving {
     pub page_tokens: PageTokens,
     /// Where customers can be changed in Partner Center.
     pub portal: PortalLink,
+    /// Who calls.
+    pub callers: Callers,
     /// Where questions to Partner Center are put.
     pub questions: Questions,
     /// Cancelled when the service is about to stop; streams end then.

@@ -67,16 +67,7 @@ pub fn refused(refused: &RefusedEdit, account: &ServedAccount, portal: &PortalLi
     let name = CustomerName { account: customer.account.clone(), id: customer.id }.to_string();
     let fix = fix(account, customer, portal);
     let decision_id = decision.map_or(String::new(), |decision| decision.to_string());
-    let mut edit_refused = proto::EditRefused {
-        decision_id: decision_id.clone(),
-        customer: name.clone(),
-        violations: refusal.violations.iter().map(field_violation).collect(),
-        more_violations: 0,
-        acceptable_fields: refusal.acceptable.iter().take(ACCEPTABLE_MAX).map(Field::to_string).collect(),
-        fix: Some(fix.clone()),
-        source_verified_at: customer.microsoft.as_ref().map(|link| time(link.verified_at)),
-        verify_due_by: verify_due_by(customer, &account.policy).map(time),
-    };
+    let mut edit_refused = edit_refused(refused, account, portal);
     let mut preconditions = pb::PreconditionFailure {
         violations: refusal.violations.iter().map(|violation| precondition(&name, violation)).collect(),
     };
@@ -95,6 +86,27 @@ pub fn refused(refused: &RefusedEdit, account: &ServedAccount, portal: &PortalLi
         .detail("google.rpc.PreconditionFailure", &preconditions)
         .detail("customerguard.v1.EditRefused", &edit_refused)
         .status()
+}
+
+/// A refusal that is only reported: what `EditRefused` would have said, small enough for a header.
+pub fn reported(refused: &RefusedEdit, account: &ServedAccount, portal: &PortalLink) -> proto::EditRefused {
+    let mut reported = edit_refused(refused, account, portal);
+    shorten_edit_refused(&mut reported, DETAILS_MAX);
+    reported
+}
+
+fn edit_refused(refused: &RefusedEdit, account: &ServedAccount, portal: &PortalLink) -> proto::EditRefused {
+    let RefusedEdit { customer, refusal, decision } = refused;
+    proto::EditRefused {
+        decision_id: decision.map_or(String::new(), |decision| decision.to_string()),
+        customer: CustomerName { account: customer.account.clone(), id: customer.id }.to_string(),
+        violations: refusal.violations.iter().map(field_violation).collect(),
+        more_violations: 0,
+        acceptable_fields: refusal.acceptable.iter().take(ACCEPTABLE_MAX).map(Field::to_string).collect(),
+        fix: Some(fix(account, customer, portal)),
+        source_verified_at: customer.microsoft.as_ref().map(|link| time(link.verified_at)),
+        verify_due_by: verify_due_by(customer, &account.policy).map(time),
+    }
 }
 
 /// Drops violations from the end until the message fits, and says how many.

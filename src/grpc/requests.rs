@@ -1,9 +1,11 @@
 //! Requests about customers as what the operations take, or everything that is wrong with them.
 
+use std::time::Duration;
+
 use tonic::Status;
 
 use crate::domain::filter::{Filter, FilterProblem};
-use crate::domain::ids::{CustomerId, PartnerAccountId};
+use crate::domain::ids::{CustomerId, PartnerAccountId, Revision};
 use crate::domain::order::{Order, OrderProblem};
 use crate::domain::review::value_problems;
 use crate::domain::text::FieldProblem;
@@ -11,6 +13,7 @@ use crate::grpc::details::{invalid, invalid_filter};
 use crate::grpc::{convert, edit_mask, names, proto};
 use crate::operations::create_customer::WriteMode;
 use crate::operations::delete_customer::{DeleteCustomer, Direction};
+use crate::operations::get_customer::GetCustomer;
 use crate::operations::list_customers::{ListCustomers, Parent};
 use crate::operations::lookup_customer::LookupKey;
 use crate::operations::update_customer::UpdateCustomer;
@@ -115,28 +118,60 @@ impl ListProblem {
     }
 }
 
-/// The list a request asks for, and the size of its pages.
-pub(super) fn list_of(request: &proto::ListCustomersRequest) -> Result<(ListCustomers, u32), ListProblem> {
+/// The list a request asks for, the size of its pages, and how much of each customer it asks for.
+pub(super) fn list_of(
+    request: &proto::ListCustomersRequest,
+) -> Result<(ListCustomers, u32, proto::CustomerView), ListProblem> {
     let mut problems = Vec::new();
+    let view = convert::view_of(request.view).map_err(|problem| problems.push(problem)).ok();
     let parent = names::parent("parent", &request.parent).map_err(|problem| problems.push(problem)).ok();
     let size = page_size(request.page_size).map_err(|problem| problems.push(problem)).ok();
     let at = |problem: &OrderProblem| {
         FieldProblem::new("order_by", format!("at character {}: {}", problem.position + 1, problem.description))
     };
     let order = Order::parse(&request.order_by).map_err(|wrong| problems.extend(wrong.iter().map(at))).ok();
-    let (Some(parent), Some(size), Some(order)) = (parent, size, order) else {
+    let (Some(parent), Some(size), Some(order), Some(view)) = (parent, size, order, view) else {
         return Err(ListProblem::Fields(problems));
     };
     let filter = Filter::parse(&request.filter).map_err(ListProblem::Filter)?;
     let deleted = if request.show_deleted { Deleted::Shown } else { Deleted::Hidden };
-    Ok((ListCustomers { parent, filter, order, deleted }, size))
+    Ok((ListCustomers { parent, filter, order, deleted }, size, view))
 }
 
-/// The customers a batch names.
+/// The customer a request asks for, and how much of it.
+pub(super) fn get_of(
+    request: &proto::GetCustomerRequest,
+) -> Result<(GetCustomer, proto::CustomerView), Vec<FieldProblem>> {
+    let mut problems = Vec::new();
+    let name = names::customer("name", &request.name).map_err(|problem| problems.push(problem)).ok();
+    let view = convert::view_of(request.view).map_err(|problem| problems.push(problem)).ok();
+    let max_staleness = match request.max_staleness {
+        None => None,
+        Some(given) => {
+            let wrong = |_| FieldProblem::new("max_staleness", "must be a duration that is not negative");
+            Duration::try_from(given).map_err(wrong).map_err(|problem| problems.push(problem)).ok()
+        }
+    };
+    if request.min_revision < 0 {
+        problems.push(FieldProblem::new("min_revision", "must not be negative"));
+    }
+    match (name, view) {
+        (Some(name), Some(view)) if problems.is_empty() => {
+            let min_revision = (request.min_revision > 0).then_some(Revision(request.min_revision));
+            let allow_stale = request.allow_stale;
+            let wanted = GetCustomer { account: name.account, id: name.id, max_staleness, allow_stale, min_revision };
+            Ok((wanted, view))
+        }
+        _ => Err(problems),
+    }
+}
+
+/// The customers a batch names, and how much of each it asks for.
 pub(super) fn batch_of(
     request: &proto::BatchGetCustomersRequest,
-) -> Result<Vec<(PartnerAccountId, CustomerId)>, Vec<FieldProblem>> {
+) -> Result<(Vec<(PartnerAccountId, CustomerId)>, proto::CustomerView), Vec<FieldProblem>> {
     let mut problems = Vec::new();
+    let view = convert::view_of(request.view).map_err(|problem| problems.push(problem)).ok();
     let parent = names::parent("parent", &request.parent).map_err(|problem| problems.push(problem)).ok();
     if request.names.len() > BATCH_MAX {
         let wrong = format!("at most {BATCH_MAX} customers at once, not {}", request.names.len());
@@ -155,16 +190,20 @@ pub(super) fn batch_of(
             Err(problem) => problems.push(problem),
         }
     }
-    if problems.is_empty() { Ok(wanted) } else { Err(problems) }
+    match view {
+        Some(view) if problems.is_empty() => Ok((wanted, view)),
+        Some(_) | None => Err(problems),
+    }
 }
 
-/// The key a lookup names.
+/// The key a lookup names, and how much of the customer it asks for.
 pub(super) fn lookup_of(
     request: proto::LookupCustomerRequest,
-) -> Result<(PartnerAccountId, LookupKey), Vec<FieldProblem>> {
+) -> Result<(PartnerAccountId, LookupKey, proto::CustomerView), Vec<FieldProblem>> {
     use proto::lookup_customer_request::Key;
 
     let mut problems = Vec::new();
+    let view = convert::view_of(request.view).map_err(|problem| problems.push(problem)).ok();
     let account = names::account("parent", &request.parent).map_err(|problem| problems.push(problem)).ok();
     let said = |field: &str, text: String| {
         if text.trim().is_empty() {
@@ -185,8 +224,8 @@ pub(super) fn lookup_of(
         None => Err(FieldProblem::new("key", "is required: a microsoft_tenant_id, a domain or an external_reference")),
     };
     let key = key.map_err(|problem| problems.push(problem)).ok();
-    match (account, key) {
-        (Some(account), Some(key)) => Ok((account, key)),
+    match (account, key, view) {
+        (Some(account), Some(key), Some(view)) => Ok((account, key, view)),
         _ => Err(problems),
     }
 }

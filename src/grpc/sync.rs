@@ -10,12 +10,13 @@ use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto;
 use crate::grpc::proto::sync_service_server::SyncService;
-use crate::grpc::requests::page_size;
-use crate::grpc::{Serving, caller, explain, holds, names, pauses, status};
+use crate::grpc::requests::{both, page_size};
+use crate::grpc::{Serving, caller, explain, holds, names, pauses, repeat, status};
 use crate::operations::get_sync_status::{SyncStatus, get_sync_status};
+use crate::operations::once::{Once, Outcome};
 use crate::operations::refresh_customer::refresh_customer;
 use crate::operations::start_sync::start_sync;
-use crate::operations::sync_runs::{CountedRun, counted, get_sync_run, list_sync_runs};
+use crate::operations::sync_runs::{CountedRun, get_sync_run, list_sync_runs};
 use crate::store::{RunCause, RunKind, RunState, WebhookState};
 
 /// The service.
@@ -37,11 +38,18 @@ impl SyncService for Sync {
 
     async fn start_sync(&self, request: Request<proto::StartSyncRequest>) -> Result<Response<proto::SyncRun>, Status> {
         let caller = caller::of(&request)?;
-        let account = names::account("parent", &request.get_ref().parent).map_err(|problem| invalid(&[problem]))?;
-        let started = start_sync(&self.0.store, &self.0.accounts, &caller, &account).await;
-        let run = started.map_err(status::start_sync)?;
-        let run = counted(&self.0.store, run).await.map_err(|error| status::store(&error))?;
-        Ok(Response::new(sync_run(&run)))
+        let mut request = request.into_inner();
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = repeat::key(&caller, "StartSync", &request_id, &request);
+        let account = names::account("parent", &request.parent).map_err(|problem| vec![problem]);
+        let (account, key) = both(account, key).map_err(|problems| invalid(&problems))?;
+        let answer = |run: &CountedRun| repeat::keep(Ok(sync_run(run)));
+        let once = key.map(|key| Once { key, answer: &answer });
+        let started = start_sync(&self.0.store, &self.0.accounts, &caller, &account, once).await;
+        Ok(Response::new(match started.map_err(status::start_sync)? {
+            Outcome::Now(run) => sync_run(&run),
+            Outcome::Before(answer) => repeat::again(&answer)?,
+        }))
     }
 
     async fn refresh_customer(
@@ -55,7 +63,7 @@ impl SyncService for Sync {
                 .await;
         let customer = refreshed.map_err(status::refresh_customer)?;
         let served = self.0.accounts.find(&name.account).map_err(|missing| status::get_customer(missing.into()))?;
-        Ok(Response::new(convert::customer(&customer, &served.policy)))
+        Ok(Response::new(convert::customer(&customer, &served.policy, self.0.clock.now())))
     }
 
     async fn explain_customer(

@@ -16,6 +16,7 @@ pub mod get_field_ownership;
 pub mod decisions;
 pub mod get_sync_status;
 pub mod start_sync;
+mod look_now;
 pub mod refresh_customer;
 pub mod sync_runs;
 pub mod apply_observations;

@@ -9,7 +9,7 @@ use crate::domain::text::FieldProblem;
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::create_customer::WriteMode;
 use crate::operations::once::{self, Once, Outcome, RequestIdReused};
-use crate::store::{self, Saved, Store, Tx};
+use crate::store::{self, DecisionOutcome, Saved, Store, Tx};
 
 /// What to change.
 #[derive(Debug)]
@@ -31,11 +31,13 @@ pub struct UpdateCustomer {
 pub enum EditOutcome {
     /// The customer as it is now.
     Saved(Box<Customer>),
+    /// What Partner Center owns was left as it is, and the rest was saved; the customer as it is now.
+    Reported(Box<Customer>, Box<RefusedEdit>),
     /// The edit would change what Partner Center owns.
     Refused(Box<RefusedEdit>),
 }
 
-/// An edit that was turned down.
+/// An edit that was turned down, or would have been.
 #[derive(Debug)]
 pub struct RefusedEdit {
     /// The customer as it stays.
@@ -110,7 +112,7 @@ async fn decide(tx: &mut Tx, caller: &Caller, request: &UpdateCustomer) -> Resul
     if customer.deleted_at.is_some() {
         return Err(UpdateCustomerError::CustomerDeleted(account.clone(), *id));
     }
-    match (review::review(&customer, edit), mode) {
+    match (review::review(&customer, edit, caller.enforcement), mode) {
         (Review::Invalid(problems), _) => Err(UpdateCustomerError::Invalid(problems)),
         (Review::Allowed(allowed), WriteMode::ValidateOnly) => {
             Ok(EditOutcome::Saved(Box::new(allowed.after().clone())))
@@ -124,8 +126,21 @@ async fn decide(tx: &mut Tx, caller: &Caller, request: &UpdateCustomer) -> Resul
         }
         // A refusal commits: its decision is durable.
         (Review::Refused(refusal), WriteMode::Write) => {
-            let decision = tx.save_decision(&customer, &caller.subject, &refusal).await?;
+            let decision = tx.save_decision(&customer, &caller.subject, &refusal, DecisionOutcome::Refused).await?;
             Ok(EditOutcome::Refused(Box::new(RefusedEdit { customer, refusal, decision: Some(decision.id) })))
         }
+        (Review::Reported(rest, refusal), WriteMode::ValidateOnly) => {
+            let after = Box::new(rest.after().clone());
+            Ok(EditOutcome::Reported(after, Box::new(RefusedEdit { customer, refusal, decision: None })))
+        }
+        (Review::Reported(rest, refusal), WriteMode::Write) => match tx.save_edit(rest, &caller.subject).await? {
+            Saved::Now(saved) | Saved::Unchanged(saved) => {
+                let decision =
+                    tx.save_decision(&customer, &caller.subject, &refusal, DecisionOutcome::Reported).await?;
+                let reported = RefusedEdit { customer, refusal, decision: Some(decision.id) };
+                Ok(EditOutcome::Reported(Box::new(saved), Box::new(reported)))
+            }
+            Saved::Stale => Err(stale()),
+        },
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::review::{GuardRule, Refusal, Violation};
 use crate::store::changes::paths;
 use crate::store::{Error, Store, Tx};
 
-/// A refusal that has been recorded.
+/// A refusal that has been recorded, or one that was only reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     /// Its id, which the caller is told.
@@ -35,14 +35,43 @@ pub struct Decision {
     pub policy_revision: i64,
     /// When it was taken.
     pub at: Timestamp,
+    /// What became of the edit.
+    pub outcome: DecisionOutcome,
     /// The hash of it and of all before it.
     pub chain_hash: String,
+}
+
+/// What became of an edit that a decision is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecisionOutcome {
+    /// It was refused, whole.
+    Refused,
+    /// The refusal was only reported, and the rest of the edit was made.
+    Reported,
+}
+
+impl DecisionOutcome {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "REFUSED",
+            Self::Reported => "REPORTED",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::Refused, Self::Reported].into_iter().find(|outcome| outcome.name() == name)
+    }
 }
 
 impl Decision {
     /// The hash of this decision after one with `previous` as its hash.
     fn hash_after(&self, previous: &str) -> String {
         let mut context = Context::new(&SHA256);
+        // Refusals say nothing of their outcome: they have the hashes they had before there was another.
+        let outcome = match self.outcome {
+            DecisionOutcome::Refused => None,
+            DecisionOutcome::Reported => Some(DecisionOutcome::Reported.name()),
+        };
         let parts = [
             previous,
             &self.id.to_string(),
@@ -55,7 +84,7 @@ impl Decision {
             &self.policy_revision.to_string(),
             &self.at.micros().to_string(),
         ];
-        for part in parts {
+        for part in parts.into_iter().chain(outcome) {
             // The length first, so that no two decisions share their bytes.
             context.update(&part.len().to_be_bytes());
             context.update(part.as_bytes());
@@ -150,19 +179,20 @@ impl Store {
 }
 
 impl Tx {
-    /// Records that `caller` was refused.
+    /// Records that `caller` was refused, or would have been.
     pub async fn save_decision(
         &mut self,
         customer: &Customer,
         caller: &str,
         refusal: &Refusal,
+        outcome: DecisionOutcome,
     ) -> Result<Decision, Error> {
         const LAST: &str = "
             SELECT position, chain_hash FROM decision WHERE account = $1 ORDER BY position DESC LIMIT 1";
         const INSERT: &str = "
             INSERT INTO decision
-                (id, account, position, customer_id, caller, violations, acceptable, policy_revision, at, chain_hash)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+                (id, account, position, customer_id, caller, violations, acceptable, policy_revision, at, chain_hash, outcome)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let last = sqlx::query(LAST).bind(customer.account.as_str()).fetch_optional(self.connection()).await?;
         let (position, previous) = match last {
             Some(row) => (row.try_get::<i64, _>("position")?, row.try_get::<String, _>("chain_hash")?),
@@ -177,6 +207,7 @@ impl Tx {
             refusal: refusal.clone(),
             policy_revision: i64::from(POLICY_REVISION),
             at: self.now(),
+            outcome,
             chain_hash: String::new(),
         };
         decision.chain_hash = decision.hash_after(&previous);
@@ -191,6 +222,7 @@ impl Tx {
             .bind(decision.policy_revision)
             .bind(decision.at.micros())
             .bind(&decision.chain_hash)
+            .bind(outcome.name())
             .execute(self.connection())
             .await?;
         Ok(decision)
@@ -225,6 +257,7 @@ fn decision(row: &SqliteRow) -> Result<Decision, Error> {
         },
         policy_revision: row.try_get("policy_revision")?,
         at: Timestamp::from_micros(row.try_get("at")?),
+        outcome: DecisionOutcome::named(text("outcome")?).ok_or_else(|| corrupt("outcome"))?,
         chain_hash: text("chain_hash")?.to_owned(),
     })
 }

@@ -35,7 +35,7 @@ pub use accounts::TenantChanged;
 pub use customer_lookup::SharedKey;
 pub use customer_query::{CustomerQuery, Deleted};
 pub use customers::{Saved, SavedPlan};
-pub use decisions::{ChainCheck, Decision, DecisionQuery};
+pub use decisions::{ChainCheck, Decision, DecisionOutcome, DecisionQuery};
 pub use error::Error;
 pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};

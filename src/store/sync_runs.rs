@@ -134,6 +134,11 @@ const LIST_DIFFS_KEPT: i64 = 200;
 
 const NEWEST_FULL: &str = "SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' ORDER BY id DESC LIMIT 1";
 
+const COUNTS: &str = "
+    SELECT coalesce(sum(kind = 'CREATED'), 0) AS created, coalesce(sum(kind = 'SYNCED'), 0) AS changed,
+           coalesce(sum(kind = 'ENDED'), 0) AS ended, coalesce(sum(kind = 'REVIVED'), 0) AS revived
+    FROM change_log WHERE run_id = $1";
+
 const UNDER_WAY: &str = "
     SELECT * FROM sync_run WHERE account = $1 AND kind = $2 AND state IN ('LISTING', 'FETCHING')";
 
@@ -197,18 +202,7 @@ impl Store {
 
     /// What a run changed.
     pub async fn run_counts(&self, run: RunId) -> Result<RunCounts, Error> {
-        const SELECT: &str = "
-            SELECT coalesce(sum(kind = 'CREATED'), 0) AS created, coalesce(sum(kind = 'SYNCED'), 0) AS changed,
-                   coalesce(sum(kind = 'ENDED'), 0) AS ended, coalesce(sum(kind = 'REVIVED'), 0) AS revived
-            FROM change_log WHERE run_id = $1";
-        let row = sqlx::query(SELECT).bind(run.to_string()).fetch_one(&self.readers).await?;
-        let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
-        Ok(RunCounts {
-            created: count("created")?,
-            changed: count("changed")?,
-            ended: count("ended")?,
-            revived: count("revived")?,
-        })
+        counts(&sqlx::query(COUNTS).bind(run.to_string()).fetch_one(&self.readers).await?)
     }
 
     /// The active customers that no page of the run held and that were known before it began.
@@ -236,6 +230,16 @@ impl Store {
         }
         Ok(missing)
     }
+}
+
+fn counts(row: &SqliteRow) -> Result<RunCounts, Error> {
+    let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+    Ok(RunCounts {
+        created: count("created")?,
+        changed: count("changed")?,
+        ended: count("ended")?,
+        revived: count("revived")?,
+    })
 }
 
 fn run(row: &SqliteRow) -> Result<SyncRun, Error> {
@@ -266,6 +270,11 @@ fn run(row: &SqliteRow) -> Result<SyncRun, Error> {
 }
 
 impl Tx {
+    /// What a run has changed so far.
+    pub async fn run_counts(&mut self, run: RunId) -> Result<RunCounts, Error> {
+        counts(&sqlx::query(COUNTS).bind(run.to_string()).fetch_one(self.connection()).await?)
+    }
+
     /// The run of that kind that is under way, read under the write lock.
     pub async fn run_under_way(&mut self, account: &PartnerAccountId, kind: RunKind) -> Result<Option<SyncRun>, Error> {
         let row =

@@ -268,6 +268,23 @@ impl Tx {
         progress(&row)
     }
 
+    /// As [`Tx::mark_for_refresh`], unless somebody waits for such a look already: then that one is waited for.
+    pub async fn join_refresh(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<WorkProgress, Error> {
+        const WAITED_FOR: &str = "
+            SELECT marked, settled, attempts, problem FROM upstream_customer
+            WHERE account = $1 AND tenant_id = $2 AND settled < marked AND priority >= $3";
+        let row = sqlx::query(WAITED_FOR)
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .bind(Priority::Refresh as i64)
+            .fetch_optional(self.connection())
+            .await?;
+        match row {
+            Some(row) => progress(&row),
+            None => self.mark_for_refresh(account, tenant).await,
+        }
+    }
+
     /// Remembers what the list says of a customer, and wants it looked at when that is new or `everyone` is wanted.
     /// Returns whether it is wanted.
     pub async fn note_listed(

@@ -4,6 +4,7 @@
 mod harness;
 
 mod reads;
+mod freshness;
 mod page_tokens;
 mod lookups;
 mod filters;
@@ -11,6 +12,7 @@ mod edits;
 mod deletion;
 mod repeated_requests;
 mod refusals;
+mod report_only;
 mod refusal_details;
 mod decisions;
 mod bad_input;

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use customer_guard::grpc::proto::{SyncRunCause, SyncRunState};
+use customer_guard::grpc::proto::{StartSyncRequest, SyncRunCause, SyncRunState};
 use tonic::Code;
 
+use crate::harness::told::{Told, fields};
 use crate::harness::{Plan, World, eventually, micros};
 
 const COOLDOWN: Duration = Duration::from_secs(60 * 60);
@@ -86,5 +87,31 @@ async fn of_one_account_says_nothing_about_another() {
     .await;
     assert_eq!(world.guard.start_sync("contoso").await.expect_err("too recent").reason(), "SYNC_COOLDOWN");
     world.guard.start_sync("northwind").await.expect("another account's run");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn asked_for_twice_with_one_request_id_is_started_once_and_answered_alike() {
+    let world = World::with_customers(2).await;
+    world.advance(COOLDOWN);
+    let start = |id: &str| {
+        let parent = "partnerAccounts/contoso".to_owned();
+        let request = StartSyncRequest { parent, request_id: id.to_owned() };
+        let mut sync = world.guard.sync.clone();
+        async move { sync.start_sync(request).await.map(tonic::Response::into_inner).map_err(Told::from) }
+    };
+    const ID: &str = "0198c0de-7000-4000-8000-00000000000b";
+    let (first, second) = tokio::join!(start(ID), start(ID));
+    let first = first.expect("a started run");
+    assert_eq!(second.expect("the same answer"), first);
+    eventually("the run by hand ends", async || {
+        let last = world.guard.status("contoso").await.last_full_sync?;
+        (last.name == first.name).then_some(())
+    })
+    .await;
+    // Long after the run has ended, in the middle of the cool-down.
+    assert_eq!(start(ID).await.expect("the same answer"), first);
+    let told = start("no-uuid").await.expect_err("no request id");
+    assert_eq!(told.wrong_fields(), fields(["request_id"]));
     world.end().await;
 }

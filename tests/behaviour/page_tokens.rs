@@ -34,6 +34,25 @@ async fn a_token_of_another_parent_is_refused() {
 }
 
 #[tokio::test]
+async fn a_token_of_another_caller_is_refused() {
+    let world = World::with_customers(3).await;
+    let list_as = async |caller: &str, page_token: &str| {
+        let parent = "partnerAccounts/contoso".to_owned();
+        let page_token = page_token.to_owned();
+        let request = ListCustomersRequest { parent, page_size: 1, page_token, ..Default::default() };
+        let mut request = tonic::Request::new(request);
+        request.metadata_mut().insert("customerguard-caller", caller.parse().expect("a header value"));
+        let answer = world.guard.customers.clone().list_customers(request).await;
+        answer.map(|page| page.into_inner().next_page_token).map_err(Told::from)
+    };
+    let token = list_as("crm", "").await.expect("a page");
+    assert_refused(list_as("billing", &token).await);
+    assert_refused(list(&world.guard, "partnerAccounts/contoso", 1, &token).await);
+    list_as("crm", &token).await.expect("the next page");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_damaged_or_invented_token_is_refused() {
     let world = World::with_customers(3).await;
     let token = list(&world.guard, "partnerAccounts/contoso", 1, "").await.expect("a page");

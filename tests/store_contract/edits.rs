@@ -1,10 +1,11 @@
 //! Door one: reviewed edits, their revisions and their change log.
 
+use customer_guard::domain::access::Enforcement;
 use customer_guard::domain::contact::{ContactField, ContactRole};
 use customer_guard::domain::customer::{Billing, CustomerStatus};
 use customer_guard::domain::edit::{CustomerEdit, Wish};
 use customer_guard::domain::review::{Review, review};
-use customer_guard::store::Saved;
+use customer_guard::store::{DecisionOutcome, Saved};
 
 use crate::bench::{Bench, allowed, contact, email, note, tenant};
 
@@ -141,8 +142,13 @@ async fn the_change_log_has_one_row_for_every_revision_and_never_a_gap(bench: Be
 async fn a_refusal_is_kept_with_paths_and_without_values(bench: Bench) {
     let made = bench.microsoft_customer(1, "Ada").await;
     let edit = CustomerEdit { wishes: vec![email(ContactRole::Billing, "secret@example.com"), note("fine")] };
-    let Review::Refused(refusal) = review(&made, &edit) else { panic!("the edit must be refused") };
-    let decision = bench.store.write("refuse", async |tx| tx.save_decision(&made, "caller-7", &refusal).await).await;
+    let Review::Refused(refusal) = review(&made, &edit, Enforcement::Refuse) else {
+        panic!("the edit must be refused")
+    };
+    let decision = bench
+        .store
+        .write("refuse", async |tx| tx.save_decision(&made, "caller-7", &refusal, DecisionOutcome::Refused).await)
+        .await;
     let decision = decision.expect("the decision is saved");
     let mut shell = bench.shell().await;
     let row = "SELECT id || ' ' || customer_id || ' ' || caller || ' ' || violations || ' ' || acceptable || ' ' || at FROM decision";

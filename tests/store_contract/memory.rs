@@ -1,9 +1,10 @@
 //! What is remembered of refused edits and of repeated requests.
 
+use customer_guard::domain::access::Enforcement;
 use customer_guard::domain::contact::ContactRole;
 use customer_guard::domain::edit::CustomerEdit;
 use customer_guard::domain::review::{Review, review};
-use customer_guard::store::{ChainCheck, Error, Remembered, RequestKey};
+use customer_guard::store::{ChainCheck, DecisionOutcome, Error, Remembered, RequestKey};
 
 use crate::bench::{Bench, email};
 
@@ -17,8 +18,13 @@ async fn refuse(bench: &Bench, tenant: u32) {
     let made = bench.microsoft_customer(tenant, "Ada").await;
     for number in 0..3 {
         let edit = CustomerEdit { wishes: vec![email(ContactRole::Primary, &format!("{number}@example.com"))] };
-        let Review::Refused(refusal) = review(&made, &edit) else { panic!("the edit must be refused") };
-        let saved = bench.store.write("refuse", async |tx| tx.save_decision(&made, "caller", &refusal).await).await;
+        let Review::Refused(refusal) = review(&made, &edit, Enforcement::Refuse) else {
+            panic!("the edit must be refused")
+        };
+        let saved = bench
+            .store
+            .write("refuse", async |tx| tx.save_decision(&made, "caller", &refusal, DecisionOutcome::Refused).await)
+            .await;
         assert_eq!(saved.expect("the decision is saved").position, number + 1);
     }
 }

@@ -1,5 +1,6 @@
 //! The demo's settings: as a service would have them, but quick, as its Partner Center is on this machine.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
@@ -57,6 +58,7 @@ pub(super) fn settings(
         listen,
         database: folder.join("customer-guard.db"),
         portal: usual_portal_link().context("the usual portal link is broken")?,
+        report_only_callers: BTreeSet::new(),
         accounts: accounts.collect::<anyhow::Result<_>>()?,
     })
 }

@@ -40,6 +40,26 @@ pub fn get_customer(error: GetCustomerError) -> Status {
         GetCustomerError::Denied(denied) => not_allowed(&denied),
         GetCustomerError::AccountNotFound(missing) => account_not_found(&missing),
         GetCustomerError::CustomerNotFound(account, id) => customer_not_found(account, id),
+        GetCustomerError::StalenessNotMet { customer, cause, retry_after } => {
+            let name = CustomerName { account: customer.account.clone(), id: customer.id };
+            let message = format!("{name} cannot be made as fresh as was asked for: {cause}");
+            let verified_at = customer.microsoft.map(|link| link.verified_at.to_string());
+            Problem::new(Code::Unavailable, ErrorReason::StalenessNotMet, message)
+                .with("customer", name)
+                .with("cause", cause)
+                .with("verifiedAt", verified_at.unwrap_or_default())
+                .retry_after(retry_after)
+                .status()
+        }
+        GetCustomerError::RevisionNotReached(customer) => {
+            let name = CustomerName { account: customer.account.clone(), id: customer.id };
+            let message = format!("{name} is at revision {} and has not reached the one asked for", customer.revision);
+            Problem::new(Code::Unavailable, ErrorReason::RevisionNotReached, message)
+                .with("customer", name)
+                .with("revision", customer.revision)
+                .retry_after(STORE_RETRY)
+                .status()
+        }
         GetCustomerError::Store(error) => store(&error),
     }
 }
@@ -146,6 +166,12 @@ pub fn decision(error: DecisionError) -> Status {
     }
 }
 
+/// A request that did not come through the listener.
+pub fn nobody() -> Status {
+    tracing::error!("a request has no caller");
+    internal("the request has no caller")
+}
+
 fn request_id_reused() -> Status {
     let message = "request_id was used for another request within the last 24 hours";
     Problem::new(Code::InvalidArgument, ErrorReason::RequestIdReused, message).status()
@@ -174,6 +200,7 @@ pub fn start_sync(error: StartSyncError) -> Status {
                 .retry_after(retry_after)
                 .status()
         }
+        StartSyncError::RequestIdReused(_) => request_id_reused(),
         StartSyncError::Store(error) => store(&error),
     }
 }

@@ -20,7 +20,6 @@ use customer_guard::grpc::proto;
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
 use customer_guard::grpc::proto::sync_service_client::SyncServiceClient;
 use customer_guard::partner_center::settings as partner_center;
-use customer_guard::simulator::operations::NewCustomer;
 use customer_guard::simulator::partner::PartnerKind as SimulatedKind;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 use uuid::Uuid;
 
-use self::cast::{LINDEN, linden_profile};
+use self::cast::LINDEN;
 use self::told::Told;
 use self::upstream::{Upstream, noon};
 
@@ -45,6 +44,8 @@ pub struct Plan {
     pub page_size: u16,
     /// The account whose client secret is not the one Partner Center knows.
     pub wrong_secret_of: Option<&'static str>,
+    /// The callers to whom refusals are only reported.
+    pub report_only_callers: Vec<&'static str>,
     pub clock: Clock,
 }
 
@@ -58,6 +59,7 @@ impl Plan {
             manual_cooldown: Duration::from_secs(60 * 60),
             page_size: 500,
             wrong_secret_of: None,
+            report_only_callers: Vec::new(),
             clock: Clock::running_from(noon()),
         }
     }
@@ -106,20 +108,20 @@ impl World {
         Self::with_linden_of("contoso").await
     }
 
-    /// That account with Linden alone, synchronized, and Linden.
-    pub async fn with_linden_of(account: &'static str) -> (Self, proto::Customer) {
+    /// As [`World::with_linden`], by that plan.
+    pub async fn with_linden_by(plan: Plan) -> (Self, proto::Customer) {
+        let account = plan.partners[0];
         let upstream = Upstream::start().await;
-        let linden = NewCustomer {
-            id: Some(LINDEN),
-            domain: Some("linden.onmicrosoft.com".to_owned()),
-            billing_profile: Some(linden_profile()),
-            ..NewCustomer::default()
-        };
-        upstream.simulator.add_customer(upstream.partner(account).tenant_id, linden).expect("a new customer");
-        let world = Self::unsynchronized(Plan { partners: vec![account], ..Plan::usual() }, upstream).await;
+        upstream.add_linden(account);
+        let world = Self::unsynchronized(plan, upstream).await;
         world.guard.wait_for_first_sync(account).await;
         let linden = world.guard.of_tenant(account, LINDEN).await.expect("Linden has arrived");
         (world, linden)
+    }
+
+    /// That account with Linden alone, synchronized, and Linden.
+    pub async fn with_linden_of(account: &'static str) -> (Self, proto::Customer) {
+        Self::with_linden_by(Plan { partners: vec![account], ..Plan::usual() }).await
     }
 
     /// A service that has just been started against that upstream.
@@ -246,6 +248,7 @@ pub fn settings(plan: &Plan, upstream: &Upstream, database: &Path) -> Settings {
         listen: "127.0.0.1:0".parse().expect("an address"),
         database: database.to_owned(),
         portal: PortalLink::new("https://portal.example/customers/{tenant_id}").expect("a sound template"),
+        report_only_callers: plan.report_only_callers.iter().map(ToString::to_string).collect(),
         accounts: plan.partners.iter().map(|name| account(name, plan, upstream)).collect(),
     }
 }

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use customer_guard::clock::Timestamp;
 use customer_guard::simulator::faults::{Effect, Fault};
+use customer_guard::simulator::operations::NewCustomer;
 use customer_guard::simulator::partner::Partner;
 use customer_guard::simulator::{Simulator, demo_partners};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
+
+use super::cast::{LINDEN, linden_profile};
 
 /// A Partner Center that can be reached.
 pub struct Upstream {
@@ -52,6 +55,17 @@ impl Upstream {
     /// Gives the partner so many customers; always the same ones.
     pub fn seed(&self, name: &str, count: usize) {
         self.simulator.seed(self.partner(name).tenant_id, count, 7).expect("a known partner");
+    }
+
+    /// Gives the partner Linden.
+    pub fn add_linden(&self, name: &str) {
+        let linden = NewCustomer {
+            id: Some(LINDEN),
+            domain: Some("linden.onmicrosoft.com".to_owned()),
+            billing_profile: Some(linden_profile()),
+            ..NewCustomer::default()
+        };
+        self.simulator.add_customer(self.partner(name).tenant_id, linden).expect("a new customer");
     }
 
     /// What goes wrong with contoso's calls from now on.

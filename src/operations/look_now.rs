@@ -1,0 +1,92 @@
+//! Has one customer looked at now, and waits until that is done. The same path as every other look: the customer is marked
+//! as the most urgent work, so there is no second way in which a contact changes.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::operations::questions::PATIENCE;
+use crate::store::{self, Hindrance, Store};
+
+/// When to try again if nothing better is known.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// Whether a look that somebody else waits for already is good enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// No: Partner Center is asked after this call.
+    Anew,
+    /// Yes: everybody who waits shares one question.
+    Shared,
+}
+
+/// Why nobody looked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoLook {
+    /// Partner Center gave no usable answer in time.
+    #[error("partner center cannot be asked now: {cause}")]
+    Unavailable {
+        /// A stable name of what keeps us from asking, or a short description.
+        cause: String,
+        /// When to try again.
+        retry_after: Duration,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Looks at the customer of that tenant. What came of it is in the store.
+pub(super) async fn look_now(
+    store: &Store,
+    account: &PartnerAccountId,
+    tenant: TenantId,
+    look: Look,
+    now: Timestamp,
+) -> Result<(), NoLook> {
+    not_throttled(&store.hindrance(account).await?, now)?;
+    let mut changes = store.sync_work_changes(account);
+    let wanted = store
+        .write("look_now", async |tx| match look {
+            Look::Anew => tx.mark_for_refresh(account, tenant).await,
+            Look::Shared => tx.join_refresh(account, tenant).await,
+        })
+        .await?;
+    let done = async {
+        loop {
+            changes.borrow_and_update();
+            let progress = store.work_progress(account, tenant).await?;
+            if progress.settled >= wanted.marked {
+                return Ok(());
+            }
+            if progress.attempts > wanted.attempts {
+                return Err(unavailable(progress.problem));
+            }
+            not_throttled(&store.hindrance(account).await?, now)?;
+            if changes.changed().await.is_err() {
+                return Err(unavailable(None));
+            }
+        }
+    };
+    // Real time on purpose: it is a caller that waits.
+    match tokio::time::timeout(PATIENCE, done).await {
+        Ok(done) => done,
+        Err(_) => {
+            let problem = store.hindrance(account).await?.problem;
+            Err(unavailable(problem.map(|problem| problem.reason)))
+        }
+    }
+}
+
+/// Nobody needs to wait while Partner Center wants no calls: they are told how long that will be.
+fn not_throttled(hindrance: &Hindrance, now: Timestamp) -> Result<(), NoLook> {
+    match hindrance.throttled_until.filter(|until| *until > now) {
+        Some(until) => Err(NoLook::Unavailable { cause: "THROTTLED".to_owned(), retry_after: until.since(now) }),
+        None => Ok(()),
+    }
+}
+
+fn unavailable(cause: Option<String>) -> NoLook {
+    let cause = cause.unwrap_or_else(|| "NO_ANSWER_IN_TIME".to_owned());
+    NoLook::Unavailable { cause, retry_after: TRY_AGAIN_AFTER }
+}
