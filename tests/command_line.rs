@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use customer_guard::config::settings::documented_variables;
 use customer_guard::grpc::proto;
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
+use futures::StreamExt;
 use tempfile::TempDir;
 
 /// Far more than anything here takes, so that a slow machine is no failure.
@@ -275,6 +276,67 @@ fn a_demo_killed_half_way_goes_on() {
     second.line_with("Found a demo in");
     second.line_with("First sync: done, 1000 customers");
     second.line_with("Ctrl-C ends the demo");
+    assert!(second.stop("-INT").0.success());
+}
+
+/// A creation that may be repeated.
+fn creation(number: usize) -> proto::CreateCustomerRequest {
+    let customer = proto::Customer { company_name: format!("Repeated {number}"), ..proto::Customer::default() };
+    proto::CreateCustomerRequest {
+        parent: "partnerAccounts/contoso".to_owned(),
+        customer: Some(customer),
+        request_id: format!("0198c0de-7000-4000-8000-{number:012}"),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_request_repeated_after_a_kill_has_one_effect_and_one_answer() {
+    const REQUESTS: usize = 60;
+    let folder = folder();
+    let mut first = demo(folder.path(), "10");
+    let address = address_in(&first.line_with("gRPC"));
+    first.line_with("Ctrl-C ends the demo");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (answered, answers) = channel();
+    let sending = runtime.spawn(async move {
+        let client = CustomerServiceClient::connect(format!("http://{address}")).await.expect("a connection");
+        let create = |number| {
+            let (mut client, answered) = (client.clone(), answered.clone());
+            async move {
+                if let Ok(answer) = client.create_customer(creation(number)).await {
+                    answered.send((number, answer.into_inner())).expect("somebody listens");
+                }
+            }
+        };
+        // Several are always under way when the kill comes.
+        futures::stream::iter(0..REQUESTS).map(create).buffer_unordered(4).collect::<Vec<()>>().await;
+    });
+    let mut before: Vec<_> = (0..REQUESTS / 3).map(|_| answers.recv_timeout(DEADLINE).expect("an answer")).collect();
+    let (status, _) = first.stop("-KILL");
+    assert!(!status.success());
+    runtime.block_on(sending).expect("the calls end");
+    before.extend(answers.try_iter());
+    assert!(before.len() < REQUESTS, "the kill came too late to show anything");
+
+    let mut second = demo(folder.path(), "10");
+    let address = address_in(&second.line_with("gRPC"));
+    second.line_with("Ctrl-C ends the demo");
+    runtime.block_on(async {
+        let mut client = CustomerServiceClient::connect(format!("http://{address}")).await.expect("a connection");
+        for (number, answer) in before {
+            let again = client.create_customer(creation(number)).await.expect("the same answer").into_inner();
+            assert_eq!(again, answer, "{number}");
+        }
+        for number in 0..REQUESTS {
+            client.create_customer(creation(number)).await.expect("an answer");
+        }
+        let filter = "company_name = \"Repeated *\"".to_owned();
+        let parent = "partnerAccounts/contoso".to_owned();
+        let request = proto::ListCustomersRequest { parent, filter, page_size: 1000, ..Default::default() };
+        let made = client.list_customers(request).await.expect("a page").into_inner().customers;
+        assert_eq!(made.len(), REQUESTS, "one customer for each request");
+    });
     assert!(second.stop("-INT").0.success());
 }
 
