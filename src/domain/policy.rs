@@ -109,6 +109,23 @@ mod tests {
     }
 
     #[test]
+    fn every_date_has_one_night_in_every_zone_whatever_the_clocks_do() {
+        for zone in ["Europe/Riga", "America/New_York", "Australia/Lord_Howe"] {
+            for minute in (0..5 * 60).step_by(15) {
+                let expression = format!("{} {} * * *", minute % 60, minute / 60);
+                let night = Night::new(&expression, zone).expect("a sound night");
+                let local = |instant: Timestamp| instant.to_utc().with_timezone(&night.zone).date_naive();
+                let mut last = night.after(at("2025-12-31T12:00:00Z")).expect("a first night");
+                for _ in 0..2 * 365 {
+                    let next = night.after(last).expect("a next night");
+                    assert_eq!(Some(local(next)), local(last).succ_opt(), "{zone} {expression} after {last}");
+                    last = next;
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_is_no_night_is_refused_with_its_reason() {
         assert_eq!(Night::new("at two", "Europe/Riga"), Err(NightError::Cron));
         assert_eq!(Night::new("0 2 * * *", "Mars/Olympus"), Err(NightError::Zone));
