@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::domain::contact::{Contact, ContactField, ContactRole};
 use crate::domain::ids::{CustomerId, PartnerAccountId, Revision, TenantId};
 use crate::domain::observation::ObservationMark;
+use crate::domain::pause::Pause;
 
 /// Where a customer comes from. No caller can choose or change it (R6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub enum CustomerStatus {
     Blocked,
 }
 
-/// The one visible state of a customer's synchronization (R12).
+/// The state of a customer's synchronization as it is kept; a pause covers it, see [`VisibleState`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SyncState {
     /// Level with the last observation.
@@ -45,6 +46,15 @@ pub enum SyncState {
     HeldForRemoval,
     /// The relationship ended.
     Ended,
+}
+
+/// The one state of a customer's synchronization that readers see (R12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VisibleState {
+    /// The state that is kept.
+    Kept(SyncState),
+    /// An operator has paused it; the state that is kept shows again afterwards.
+    Paused,
 }
 
 /// The billing contact of a customer (R7).
@@ -67,8 +77,10 @@ pub struct MicrosoftLink {
     pub relationship: Relationship,
     /// `relationshipToPartner` as Partner Center words it, kept as an open enumeration.
     pub upstream_relationship: String,
-    /// The state of its synchronization.
+    /// The state of its synchronization, under a pause if there is one.
     pub sync_state: SyncState,
+    /// The pause of its synchronization, while there is one.
+    pub paused: Option<Pause>,
     /// The last time an observation agreed with this record or was applied to it.
     pub verified_at: Timestamp,
     /// The observation this record shows.
@@ -119,6 +131,17 @@ impl Customer {
     /// The relationship, for customers of Microsoft's.
     pub fn relationship(&self) -> Option<Relationship> {
         self.microsoft.as_ref().map(|link| link.relationship)
+    }
+
+    /// The pause of its synchronization, while there is one.
+    pub fn pause(&self) -> Option<&Pause> {
+        self.microsoft.as_ref().and_then(|link| link.paused.as_ref())
+    }
+
+    /// The state of its synchronization as a reader sees it, for customers of Microsoft's.
+    pub fn visible_state(&self) -> Option<VisibleState> {
+        let link = self.microsoft.as_ref()?;
+        Some(if link.paused.is_some() { VisibleState::Paused } else { VisibleState::Kept(link.sync_state) })
     }
 
     /// The billing contact as a reader sees it.

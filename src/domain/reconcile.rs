@@ -21,6 +21,8 @@ pub struct Plan(Step);
 pub enum Step {
     /// An older answer than the one we show: nothing.
     Outdated,
+    /// An operator has paused the customer: nothing, until somebody looks again.
+    Paused,
     /// A customer we do not have yet.
     Create(Box<Customer>),
     /// Fields differ, a state is left or a tombstone returns.
@@ -49,6 +51,9 @@ impl Plan {
 
 /// Decides what `observation` means for `local`, the locked record of that tenant, if there is one.
 pub fn plan(account: &PartnerAccountId, local: Option<&Customer>, observation: &Observation, now: Timestamp) -> Plan {
+    if local.is_some_and(|customer| customer.pause().is_some()) {
+        return Plan(Step::Paused);
+    }
     let shown = local.and_then(|customer| customer.microsoft.as_ref()).map(|link| link.mark);
     if shown.is_some_and(|shown| observation.mark <= shown) {
         return Plan(Step::Outdated);
@@ -68,6 +73,7 @@ fn link(observation: &Observation, profile: &MicrosoftProfile, now: Timestamp) -
         relationship: Relationship::Active,
         upstream_relationship: profile.upstream_relationship.clone(),
         sync_state: SyncState::Synced,
+        paused: None,
         verified_at: now,
         mark: observation.mark,
     }

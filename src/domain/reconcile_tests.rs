@@ -6,11 +6,13 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::domain::access::Enforcement;
 use crate::domain::contact::Contact;
+use crate::domain::customer::VisibleState;
 use crate::domain::edit::{CustomerEdit, Wish};
 use crate::domain::ids::{Epoch, TenantId, Ticket};
 use crate::domain::observation::ObservationMark;
 use crate::domain::ownership::{Owner, Standing, owner};
-use crate::domain::removal::{RemovalEvidence, end, hold};
+use crate::domain::pause::{self, PauseReason, Verdict};
+use crate::domain::removal::{RemovalEvidence, end, hold, stay};
 use crate::domain::review::{Review, review};
 
 const EARLY: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
@@ -219,6 +221,49 @@ fn an_end_needs_complete_evidence_and_happens_once() {
     );
     assert!(hold(held.after(), COMPLETE).is_none());
     assert!(end(held.after(), COMPLETE, mark(1, 11)).is_some());
+    let kept = stay(held.after()).expect("it is held");
+    assert_eq!((kept.after(), kept.changed()), (&local, &[][..]));
+    assert!(stay(&local).is_none() && stay(ended.after()).is_none());
+}
+
+fn paused(local: &Customer) -> Customer {
+    let reason = PauseReason::new("a dispute").expect("a sound reason");
+    match pause::pause(local, "ops", reason, EARLY) {
+        Verdict::Do(change) => change.after().clone(),
+        other => panic!("it can be paused: {other:?}"),
+    }
+}
+
+#[test]
+fn no_answer_and_no_evidence_says_anything_of_a_paused_customer() {
+    let paused = paused(&known());
+    for observed in
+        [Observed::Present(profile("Eve")), Observed::Unusable("x".to_owned()), Observed::Gone(GoneAnswer::NotFound)]
+    {
+        let plan = plan(&account(), Some(&paused), &observation(mark(2, 1), observed), LATE);
+        assert!(matches!(plan.step(), Step::Paused), "{plan:?}");
+    }
+    assert!(end(&paused, COMPLETE, mark(2, 1)).is_none() && hold(&paused, COMPLETE).is_none());
+    assert_eq!(paused.visible_state(), Some(VisibleState::Paused));
+}
+
+#[test]
+fn a_pause_of_a_paused_customer_changes_nothing_but_the_reason_and_a_resume_leaves_what_was_there() {
+    let local = known();
+    let once = paused(&local);
+    let reason = |text| PauseReason::new(text).expect("a sound reason");
+    assert!(matches!(pause::pause(&once, "another", reason("a dispute"), LATE), Verdict::AlreadySo));
+    let Verdict::Do(change) = pause::pause(&once, "another", reason("an audit"), LATE) else {
+        panic!("another reason")
+    };
+    let pause = change.after().pause().expect("it is paused");
+    assert_eq!((pause.by.as_str(), pause.since, pause.reason.as_str()), ("ops", EARLY, "an audit"));
+    let Verdict::Do(change) = pause::resume(change.after()) else { panic!("it is paused") };
+    assert_eq!(change.after(), &local);
+    assert!(matches!(pause::resume(&local), Verdict::AlreadySo));
+    let ended = end(&local, COMPLETE, mark(1, 11)).expect("the evidence is complete");
+    assert!(matches!(pause::pause(ended.after(), "ops", reason("x"), LATE), Verdict::Ended));
+    assert!(matches!(pause::resume(ended.after()), Verdict::AlreadySo));
 }
 
 #[test]
@@ -270,7 +315,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 fn kept(local: &Customer, observation: &Observation) -> Customer {
     match plan(&account(), Some(local), observation, LATE).0 {
         Step::Change { after, .. } | Step::Verify(after) => *after,
-        Step::Outdated | Step::Create(_) | Step::Quarantine(..) => local.clone(),
+        Step::Outdated | Step::Paused | Step::Create(_) | Step::Quarantine(..) => local.clone(),
         Step::Gone(..) => {
             let mut local = local.clone();
             if let Some(link) = &mut local.microsoft {

@@ -24,7 +24,7 @@ impl RemovalEvidence {
     }
 }
 
-/// Proof that a relationship may be ended or held. Only [`end`] and [`hold`] make one.
+/// Proof that a relationship may be ended, held, or let stay. Only [`end`], [`hold`] and [`stay`] make one.
 #[must_use = "a departure does nothing until it is saved"]
 #[derive(Debug)]
 pub struct Departure {
@@ -48,7 +48,7 @@ impl Departure {
 pub fn end(customer: &Customer, evidence: RemovalEvidence, mark: ObservationMark) -> Option<Departure> {
     let mut after = customer.clone();
     let link = after.microsoft.as_mut()?;
-    if !evidence.is_complete() || link.relationship == Relationship::Ended {
+    if !evidence.is_complete() || link.relationship == Relationship::Ended || link.paused.is_some() {
         return None;
     }
     link.relationship = Relationship::Ended;
@@ -62,10 +62,21 @@ pub fn hold(customer: &Customer, evidence: RemovalEvidence) -> Option<Departure>
     let mut after = customer.clone();
     let link = after.microsoft.as_mut()?;
     let held = matches!(link.sync_state, SyncState::HeldForRemoval | SyncState::Ended);
-    if !evidence.is_complete() || held {
+    if !evidence.is_complete() || held || link.paused.is_some() {
         return None;
     }
     link.sync_state = SyncState::HeldForRemoval;
+    Some(Departure { after, changed: Vec::new() })
+}
+
+/// Takes a customer out of a hold: it stays.
+pub fn stay(customer: &Customer) -> Option<Departure> {
+    let mut after = customer.clone();
+    let link = after.microsoft.as_mut()?;
+    if link.sync_state != SyncState::HeldForRemoval {
+        return None;
+    }
+    link.sync_state = SyncState::Synced;
     Some(Departure { after, changed: Vec::new() })
 }
 

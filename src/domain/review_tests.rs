@@ -39,6 +39,7 @@ fn customer(standing: Standing) -> Customer {
         relationship,
         upstream_relationship: "reseller".to_owned(),
         sync_state: SyncState::Synced,
+        paused: None,
         verified_at: now,
         mark: ObservationMark { epoch: Epoch(1), ticket: Ticket(7) },
     };

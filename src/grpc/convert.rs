@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use crate::clock::Timestamp;
 use crate::domain::contact::{Contact, ContactField};
 use crate::domain::create::CustomerDraft;
-use crate::domain::customer::{Billing, Customer, CustomerStatus, Relationship, Source, SyncState};
+use crate::domain::customer::{Billing, Customer, CustomerStatus, Relationship, Source, SyncState, VisibleState};
 use crate::domain::ids::Revision;
 use crate::domain::ownership::{Owner, POLICY_REVISION};
+use crate::domain::pause::Pause;
 use crate::domain::policy::SyncPolicy;
 use crate::domain::text::FieldProblem;
 use crate::grpc::names::CustomerName;
@@ -21,10 +22,11 @@ pub fn time(instant: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: micros.div_euclid(1_000_000), nanos }
 }
 
-/// By when the customer is promised to be verified again.
+/// By when the customer is promised to be verified again; a paused one is not.
 pub fn verify_due_by(customer: &Customer, policy: &SyncPolicy) -> Option<Timestamp> {
     let link = customer.microsoft.as_ref()?;
-    (link.relationship == Relationship::Active).then(|| link.verified_at.plus(policy.verify_within))
+    let is_looked_at = link.relationship == Relationship::Active && link.paused.is_none();
+    is_looked_at.then(|| link.verified_at.plus(policy.verify_within))
 }
 
 /// A customer as a message.
@@ -47,7 +49,7 @@ pub fn customer(customer: &Customer, policy: &SyncPolicy, now: Timestamp) -> pro
         labels: customer.labels.clone().into_iter().collect(),
         note: customer.note.clone(),
         status: status(customer.status).into(),
-        sync_state: link.map_or(proto::SyncState::Unspecified, |link| sync_state(link.sync_state)).into(),
+        sync_state: customer.visible_state().map_or(proto::SyncState::Unspecified, sync_state).into(),
         verified_at: link.map(|link| time(link.verified_at)),
         verify_due_by: verify_due_by.map(time),
         create_time: Some(time(customer.created_at)),
@@ -57,7 +59,16 @@ pub fn customer(customer: &Customer, policy: &SyncPolicy, now: Timestamp) -> pro
         stale: verify_due_by.is_some_and(|due| due < now),
         revision: customer.revision.0,
         duplicate_candidates: Vec::new(),
-        pause: None,
+        pause: customer.pause().map(pause),
+    }
+}
+
+/// A pause as a message.
+pub fn pause(pause: &Pause) -> proto::SyncPause {
+    proto::SyncPause {
+        paused_by: pause.by.clone(),
+        start_time: Some(time(pause.since)),
+        reason: pause.reason.as_str().to_owned(),
     }
 }
 
@@ -251,12 +262,14 @@ const fn status(status: CustomerStatus) -> proto::CustomerStatus {
     }
 }
 
-const fn sync_state(state: SyncState) -> proto::SyncState {
+/// The state of a customer's synchronization as a message.
+pub const fn sync_state(state: VisibleState) -> proto::SyncState {
     match state {
-        SyncState::Synced => proto::SyncState::Synced,
-        SyncState::Quarantined => proto::SyncState::Quarantined,
-        SyncState::HeldForRemoval => proto::SyncState::HeldForRemoval,
-        SyncState::Ended => proto::SyncState::Ended,
+        VisibleState::Kept(SyncState::Synced) => proto::SyncState::Synced,
+        VisibleState::Kept(SyncState::Quarantined) => proto::SyncState::Quarantined,
+        VisibleState::Kept(SyncState::HeldForRemoval) => proto::SyncState::HeldForRemoval,
+        VisibleState::Kept(SyncState::Ended) => proto::SyncState::Ended,
+        VisibleState::Paused => proto::SyncState::Paused,
     }
 }
 

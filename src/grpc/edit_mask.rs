@@ -11,7 +11,7 @@ use crate::grpc::convert::{UNKNOWN_VALUE, contact_of, member, status_of};
 use crate::grpc::proto;
 
 /// Paths of what the service sets and no caller owns; naming them is ignored (AIP-203).
-const OUTPUT_ONLY: [&str; 10] = [
+const OUTPUT_ONLY: [&str; 11] = [
     "name",
     "upstream_relationship",
     "billing_mirrors_primary",
@@ -22,6 +22,7 @@ const OUTPUT_ONLY: [&str; 10] = [
     "update_time",
     "delete_time",
     "etag",
+    "pause",
 ];
 
 /// What an absent value means.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::domain::hold::HoldId;
 use crate::domain::ids::{CustomerId, DecisionId, PartnerAccountId, RunId, TenantId};
 use crate::domain::text::FieldProblem;
 use crate::operations::list_customers::Parent;
@@ -45,8 +46,8 @@ pub fn decision_name(account: &PartnerAccountId, id: DecisionId) -> String {
 }
 
 /// The name of a hold.
-pub fn hold_name(account: &PartnerAccountId, set_hash: &str) -> String {
-    format!("partnerAccounts/{account}/holds/{set_hash}")
+pub fn hold_name(account: &PartnerAccountId, id: HoldId) -> String {
+    format!("partnerAccounts/{account}/holds/{id}")
 }
 
 /// The name of a pending link.
@@ -114,12 +115,9 @@ pub fn decision(field: &str, name: &str) -> Result<(PartnerAccountId, DecisionId
 }
 
 /// Parses the name of a hold: the account and the hash of the set.
-pub fn hold(field: &str, name: &str) -> Result<(PartnerAccountId, String), FieldProblem> {
-    let is_hash = |hash: &str| !hash.is_empty() && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+pub fn hold(field: &str, name: &str) -> Result<(PartnerAccountId, HoldId), FieldProblem> {
     match segments(name) {
-        Some(["partnerAccounts", account, "holds", hash]) if is_hash(hash) => {
-            account.parse().ok().zip(Some(hash.to_owned()))
-        }
+        Some(["partnerAccounts", account, "holds", id]) => account.parse().ok().zip(id.parse().ok()),
         _ => None,
     }
     .ok_or_else(|| malformed(field, HOLD))

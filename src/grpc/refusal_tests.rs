@@ -60,6 +60,7 @@ fn edit_of(fields: Vec<Field>, decision: Option<DecisionId>) -> RefusedEdit {
             relationship: Relationship::Active,
             upstream_relationship: "reseller".to_owned(),
             sync_state: SyncState::Synced,
+            paused: None,
             verified_at: now,
             mark: ObservationMark { epoch: Epoch(1), ticket: Ticket(1) },
         }),

@@ -141,7 +141,8 @@ impl SyncService for Sync {
     }
 }
 
-fn signed(count: u64) -> i64 {
+/// A count as a message has it.
+pub(super) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
@@ -181,7 +182,7 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
             detail: problem.detail,
             since: Some(time(problem.since)),
         }),
-        paused: 0,
+        paused: signed(backlog.paused),
         pending_links: 0,
     }
 }

@@ -1,8 +1,11 @@
 //! Door two: what Partner Center said is applied, in the order it was asked.
+//!
+//! An answer that was under way when its customer was paused is dropped, and the customer stays dirty: whoever resumes it
+//! has it looked at again.
 
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::observation::Observation;
-use crate::domain::reconcile;
+use crate::domain::reconcile::{self, Step};
 use crate::store::{self, DirtyCustomer, Priority, SavedPlan, Store};
 
 /// An answer, and the work it settles.
@@ -24,11 +27,15 @@ pub async fn apply_observations(
         .write("apply_observations", async |tx| {
             let mut saved = Vec::with_capacity(answers.len());
             for Answered { work, observation } in answers {
+                let local = tx.customer_of_tenant_for_update(account, observation.tenant_id).await?;
+                let plan = reconcile::plan(account, local.as_ref(), observation, tx.now());
+                if matches!(plan.step(), Step::Paused) {
+                    saved.push(SavedPlan::Paused);
+                    continue;
+                }
                 let outcome = if tx.has_newer_answer(account, observation).await? {
                     SavedPlan::Outdated
                 } else {
-                    let local = tx.customer_of_tenant_for_update(account, observation.tenant_id).await?;
-                    let plan = reconcile::plan(account, local.as_ref(), observation, tx.now());
                     tx.save_plan(&plan, observation, account, work.run).await?
                 };
                 tx.settle(account, *work).await?;

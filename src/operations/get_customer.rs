@@ -120,6 +120,7 @@ async fn as_fresh_as(
             (progress.problem.unwrap_or_else(|| "GONE_IN_PARTNER_CENTER".to_owned()), RETRY_UNUSABLE_AFTER)
         }
         Err(NoLook::Unavailable { cause, retry_after }) => (cause, retry_after),
+        Err(NoLook::Paused) => ("CUSTOMER_PAUSED".to_owned(), RETRY_UNUSABLE_AFTER),
         Err(NoLook::Store(error)) => return Err(error.into()),
     };
     let customer = Box::new(present(store, &customer.account, customer.id).await?);

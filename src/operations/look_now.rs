@@ -31,6 +31,9 @@ pub(super) enum NoLook {
         /// When to try again.
         retry_after: Duration,
     },
+    /// The customer is paused.
+    #[error("the customer is paused")]
+    Paused,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -47,9 +50,12 @@ pub(super) async fn look_now(
     not_throttled(&store.hindrance(account).await?, now)?;
     let mut changes = store.sync_work_changes(account);
     let wanted = store
-        .write("look_now", async |tx| match look {
-            Look::Anew => tx.mark_for_refresh(account, tenant).await,
-            Look::Shared => tx.join_refresh(account, tenant).await,
+        .write("look_now", async |tx| {
+            let wanted = match look {
+                Look::Anew => tx.mark_for_refresh(account, tenant).await?,
+                Look::Shared => tx.join_refresh(account, tenant).await?,
+            };
+            if wanted.is_paused { Err(NoLook::Paused) } else { Ok(wanted) }
         })
         .await?;
     let done = async {
@@ -58,6 +64,9 @@ pub(super) async fn look_now(
             let progress = store.work_progress(account, tenant).await?;
             if progress.settled >= wanted.marked {
                 return Ok(());
+            }
+            if progress.is_paused {
+                return Err(NoLook::Paused);
             }
             if progress.attempts > wanted.attempts {
                 return Err(unavailable(progress.problem));

@@ -19,4 +19,7 @@ pub mod start_sync;
 mod look_now;
 pub mod refresh_customer;
 pub mod sync_runs;
+pub mod holds;
+pub mod pause_customer;
+pub mod explain_customer;
 pub mod apply_observations;

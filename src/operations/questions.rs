@@ -28,6 +28,13 @@ pub enum Question {
         /// The answer.
         reply: oneshot::Sender<Result<Observation, NoAnswer>>,
     },
+    /// Which customer has this domain?
+    Domain {
+        /// The domain.
+        domain: String,
+        /// The answer.
+        reply: oneshot::Sender<Result<Option<TenantId>, NoAnswer>>,
+    },
 }
 
 /// Why there is no answer.
@@ -83,6 +90,15 @@ impl Questions {
     /// What a customer is now. Real time on purpose: it is a caller that waits.
     pub async fn customer(&self, account: &PartnerAccountId, tenant: TenantId) -> Result<Observation, NoAnswer> {
         self.ask(account, |reply| Question::Customer { tenant, reply }).await?
+    }
+
+    /// Which customer of the partner has exactly that domain, in whatever case.
+    pub async fn tenant_of_domain(
+        &self,
+        account: &PartnerAccountId,
+        domain: String,
+    ) -> Result<Option<TenantId>, NoAnswer> {
+        self.ask(account, |reply| Question::Domain { domain, reply }).await?
     }
 
     async fn ask<T>(

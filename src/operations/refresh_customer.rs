@@ -25,6 +25,9 @@ pub enum RefreshCustomerError {
     /// The customer is the platform's own.
     #[error("customer {1} in partner account {0} is the platform's own")]
     NotMicrosoft(PartnerAccountId, CustomerId),
+    /// The customer is paused.
+    #[error("customer {1} in partner account {0} is paused")]
+    Paused(PartnerAccountId, CustomerId),
     /// Partner Center gave no usable answer in time.
     #[error("partner center cannot be asked about partner account {account} now: {cause}")]
     SourceUnavailable {
@@ -59,6 +62,7 @@ pub async fn refresh_customer(
         Err(NoLook::Unavailable { cause, retry_after }) => {
             Err(RefreshCustomerError::SourceUnavailable { account: account.clone(), cause, retry_after })
         }
+        Err(NoLook::Paused) => Err(RefreshCustomerError::Paused(account.clone(), id)),
         Err(NoLook::Store(error)) => Err(error.into()),
     }
 }

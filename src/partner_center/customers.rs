@@ -37,12 +37,13 @@ impl PartnerCenter {
     /// [`Fate::ListingRestart`](crate::partner_center::error::Fate) when the listing cannot go on from `link`.
     pub async fn list_customers(&self, link: Option<&PageLink>) -> Result<CustomerPage, Error> {
         let first_page = format!("size={}", self.0.page_size);
-        let question = Question {
-            call: Call::ListCustomers,
-            path: "/v1/customers",
-            query: Some(link.map_or(&first_page, PageLink::query)),
-            headers: link.and_then(PageLink::header_map).unwrap_or_default(),
-        };
+        let headers = link.and_then(PageLink::header_map).unwrap_or_default();
+        self.customer_page(link.map_or(&first_page, PageLink::query), headers).await
+    }
+
+    /// The page of the customer list that the query asks for.
+    pub(super) async fn customer_page(&self, query: &str, headers: HeaderMap) -> Result<CustomerPage, Error> {
+        let question = Question { call: Call::ListCustomers, path: "/v1/customers", query: Some(query), headers };
         let reply = self.0.ask(question).await?;
         let document = Document::read_forgiving(&reply.body).map_err(|_| reply.unreadable("no JSON"))?;
         let page = document.object().ok_or_else(|| reply.unreadable("no object"))?;

@@ -4,8 +4,8 @@
 //! It is the only module that names `reqwest`, and Microsoft's JSON does not leave it. It knows the domain and nothing
 //! of the store, the sync or callers; it reads and never writes upstream.
 //!
-//! A tour, from the outside in: [`settings`] says what a connection needs; [`customers`], [`audit_records`] and
-//! [`registration`] are the questions; `request` asks one (pace, token, headers), `access_token` signs in, `transport`
+//! A tour, from the outside in: [`settings`] says what a connection needs; [`customers`], [`domains`],
+//! [`audit_records`] and [`registration`] are the questions; `request` asks one (pace, token, headers), `access_token` signs in, `transport`
 //! holds the HTTP client and its limits, `pacing` keeps the rate. Answers are read by `document` and mapped by
 //! `profile`; pages go on by [`links`]. What goes wrong is an [`error::Error`] whose [`error::Fate`] says what to do,
 //! and `error_body` is where Partner Center's many ways to say no become one.
@@ -22,6 +22,7 @@ pub mod audit_records;
 pub mod blockage;
 pub mod counts;
 pub mod customers;
+pub mod domains;
 pub mod error;
 pub mod links;
 pub mod registration;

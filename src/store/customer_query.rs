@@ -429,7 +429,7 @@ const fn choice_column(field: ChoiceField) -> &'static str {
         ChoiceField::Source => "c.source",
         ChoiceField::Relationship => "coalesce(c.relationship, '')",
         ChoiceField::Status => "c.status",
-        ChoiceField::SyncState => "coalesce(c.sync_state, '')",
+        ChoiceField::SyncState => "CASE WHEN u.paused_at IS NULL THEN coalesce(c.sync_state, '') ELSE 'PAUSED' END",
     }
 }
 

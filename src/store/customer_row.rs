@@ -11,6 +11,7 @@ use crate::domain::contact::{Contact, ContactField};
 use crate::domain::customer::{Billing, Customer, CustomerStatus, MicrosoftLink, Relationship, Source, SyncState};
 use crate::domain::ids::{Epoch, Revision, Ticket};
 use crate::domain::observation::ObservationMark;
+use crate::domain::pause::{Pause, PauseReason};
 use crate::store::Error;
 
 /// The columns of a customer (`c`) and of what is known of it upstream (`u`), in the order `customer` reads them.
@@ -26,7 +27,7 @@ macro_rules! customer_columns {
          c.external_reference, c.labels, c.note, c.status,
          c.microsoft_tenant_id, c.tenant_name, c.relationship, c.upstream_relationship, c.sync_state,
          c.observation_epoch, c.observation_ticket, c.created_at, c.updated_at, c.deleted_at,
-         u.verified_at, u.observed_epoch, u.observed_ticket"
+         u.verified_at, u.observed_epoch, u.observed_ticket, u.paused_at, u.paused_by, u.pause_reason"
     };
 }
 pub(super) use customer_columns;
@@ -89,9 +90,18 @@ fn microsoft(row: &SqliteRow) -> Result<Option<MicrosoftLink>, Error> {
         relationship: named(row, "relationship", relationship_named)?,
         upstream_relationship: row.try_get("upstream_relationship")?,
         sync_state: named(row, "sync_state", sync_state_named)?,
+        paused: pause(row)?,
         verified_at: Timestamp::from_micros(verified_at.unwrap_or(0)),
         mark: applied.max(newest),
     }))
+}
+
+/// The pause of a row of `upstream_customer`, while there is one.
+pub(super) fn pause(row: &SqliteRow) -> Result<Option<Pause>, Error> {
+    let since: Option<i64> = row.try_get("paused_at")?;
+    let Some(since) = since else { return Ok(None) };
+    let reason = PauseReason::stored(row.try_get("pause_reason")?);
+    Ok(Some(Pause { by: row.try_get("paused_by")?, since: Timestamp::from_micros(since), reason }))
 }
 
 fn mark(epoch: i64, ticket: i64) -> ObservationMark {

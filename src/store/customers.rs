@@ -1,13 +1,15 @@
 //! Customers: reading them, and the two doors through which they are written.
 //!
 //! Door one is [`Tx::save_edit`] (and [`Tx::save_new`]): a caller, reviewed. Door two is [`Tx::save_plan`]: Partner
-//! Center, by right. [`Tx::save_departure`] only ends or holds a relationship. Each writes the change log with it.
+//! Center, by right. [`Tx::save_departure`] only ends or holds a relationship,
+//! [`Tx::save_pause`] only its synchronization. Each writes the change log with it.
 
 use crate::domain::create::AdmittedCustomer;
 use crate::domain::customer::{Customer, Relationship, SyncState};
 use crate::domain::deletion::Deletion;
 use crate::domain::ids::{CustomerId, PartnerAccountId, RunId, TenantId};
 use crate::domain::observation::Observation;
+use crate::domain::pause::PauseChange;
 use crate::domain::reconcile::{Plan, Step};
 use crate::domain::removal::Departure;
 use crate::domain::review::AllowedEdit;
@@ -100,6 +102,8 @@ pub enum SavedPlan {
     Quarantined,
     /// Partner Center says it is gone; that is noted as evidence.
     NotedGone,
+    /// The customer is paused; nothing was written.
+    Paused,
 }
 
 impl Store {
@@ -212,6 +216,7 @@ impl Tx {
         let tenant = observation.tenant_id;
         let saved = match plan.step() {
             Step::Outdated => return Ok(SavedPlan::Outdated),
+            Step::Paused => return Ok(SavedPlan::Paused),
             Step::Create(customer) => {
                 self.insert(customer).await?;
                 self.log_change(customer, ChangeKind::Created, &[], PARTNER_CENTER, run).await?;
@@ -245,15 +250,35 @@ impl Tx {
         Ok(saved)
     }
 
-    /// Ends or holds a relationship on complete evidence.
-    pub async fn save_departure(&mut self, departure: &Departure, run: Option<RunId>) -> Result<(), Error> {
+    /// Ends or holds a relationship on complete evidence, or lets it stay. `caller` is the operator who decided it; the
+    /// rest Partner Center did.
+    pub async fn save_departure(
+        &mut self,
+        departure: &Departure,
+        caller: Option<&str>,
+        run: Option<RunId>,
+    ) -> Result<(), Error> {
         let after = self.next_revision(departure.after());
         let (statement, kind) = match after.relationship() {
             Some(Relationship::Ended) => (UPDATE_BY_OBSERVATION, ChangeKind::Ended),
             Some(Relationship::Active) | None => (UPDATE_STATE, ChangeKind::State),
         };
         self.update_locked(statement, &after).await?;
-        self.log_change(&after, kind, departure.changed(), PARTNER_CENTER, run).await
+        if let Some(link) = after.microsoft.as_ref().filter(|link| link.sync_state == SyncState::HeldForRemoval) {
+            self.note_held(&after.account, link.tenant_id).await?;
+        }
+        self.log_change(&after, kind, departure.changed(), caller.unwrap_or(PARTNER_CENTER), run).await
+    }
+
+    /// Begins, changes or ends a pause.
+    pub async fn save_pause(&mut self, change: &PauseChange, caller: &str) -> Result<Customer, Error> {
+        let after = self.next_revision(change.after());
+        self.update_locked(UPDATE_STATE, &after).await?;
+        if let Some(link) = &after.microsoft {
+            self.note_pause(&after.account, link.tenant_id, link.paused.as_ref()).await?;
+        }
+        self.log_change(&after, ChangeKind::State, &[], caller, None).await?;
+        Ok(after)
     }
 
     /// Notes a state of a customer whose relationship is active; an ended one stays ended.

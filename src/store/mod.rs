@@ -15,11 +15,14 @@ mod decisions;
 mod error;
 mod meta;
 mod migrations;
+mod pauses;
+mod removals;
 mod requests;
 mod sqlite;
 mod sync_runs;
 mod sync_status;
 mod transaction;
+mod trace;
 mod upstream;
 mod wakeup;
 
@@ -39,12 +42,14 @@ pub use decisions::{ChainCheck, Decision, DecisionOutcome, DecisionQuery};
 pub use error::Error;
 pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};
+pub use removals::RemovalCandidate;
 pub use requests::{Remembered, RequestKey};
 pub use sqlite::OpenError;
 pub use sync_runs::{PageProgress, RunCause, RunCounts, RunKind, RunState, SyncRun};
 pub use sync_status::{AccountSync, Hindrance, Readings, SyncProblem, WebhookState};
+pub use trace::UpstreamTrace;
 pub use transaction::{Body, Tx};
-pub use upstream::{Backlog, DirtyCustomer, Priority, RemovalCandidate, WorkProgress};
+pub use upstream::{Backlog, DirtyCustomer, Priority, WorkProgress};
 
 /// The store of one Customer Guard.
 #[derive(Clone)]

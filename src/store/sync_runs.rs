@@ -363,16 +363,17 @@ impl Tx {
     /// The list has been read to its end, and lacked `missing`.
     pub async fn finish_listing(&mut self, run: &SyncRun, missing: &[TenantId]) -> Result<(), Error> {
         const LISTED: &str = "
-            UPDATE sync_run SET state = 'FETCHING', listed_at = $3, missing = $4, marked = marked + $4, next_link = NULL
+            UPDATE sync_run SET state = 'FETCHING', listed_at = $3, missing = $4, marked = marked + $5, next_link = NULL
             WHERE account = $1 AND id = $2 AND state = 'LISTING'";
         let now = self.now().micros();
         self.forget_pages(run).await?;
-        self.note_missing(&run.account, missing, run.id).await?;
+        let wanted = self.note_missing(&run.account, missing, run.id).await?;
         let listed = sqlx::query(LISTED)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .bind(now)
             .bind(i64::try_from(missing.len()).unwrap_or(i64::MAX))
+            .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
             .execute(self.connection())
             .await?;
         expect_listing(run, listed.rows_affected())?;

@@ -51,9 +51,9 @@ pub struct AccountSync {
     pub webhook: Option<WebhookState>,
     /// Customers of Microsoft's with an active relationship.
     pub active_customers: u64,
-    /// The one whose verification is longest ago.
+    /// The verification that is longest ago among those that are not paused.
     pub oldest_verified_at: Option<Timestamp>,
-    /// Removals that wait for a decision.
+    /// Removals that wait for a decision, those of paused customers left out.
     pub held_removals: u64,
 }
 
@@ -91,8 +91,8 @@ impl Store {
     pub async fn account_sync(&self, account: &PartnerAccountId) -> Result<AccountSync, Error> {
         const SELECT: &str = "SELECT * FROM account_sync WHERE account = $1";
         const CUSTOMERS: &str = "
-            SELECT count(*) AS active, min(u.verified_at) AS oldest,
-                   coalesce(sum(c.sync_state = 'HELD_FOR_REMOVAL'), 0) AS held
+            SELECT count(*) AS active, min(CASE WHEN u.paused_at IS NULL THEN u.verified_at END) AS oldest,
+                   coalesce(sum(c.sync_state = 'HELD_FOR_REMOVAL' AND u.paused_at IS NULL), 0) AS held
             FROM customer c JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
             WHERE c.account = $1 AND c.relationship = 'ACTIVE'";
         let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
@@ -135,15 +135,6 @@ impl Store {
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
         Ok(Readings { audit_polled_at: time("audit_polled_at")?, listed_at: time("listed_at")? })
-    }
-
-    /// How many customers of Microsoft's an account has with an active relationship.
-    pub async fn active_customers(&self, account: &PartnerAccountId) -> Result<u64, Error> {
-        let row = sqlx::query("SELECT count(*) FROM customer WHERE account = $1 AND relationship = 'ACTIVE'")
-            .bind(account.as_str())
-            .fetch_one(&self.readers)
-            .await?;
-        Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is known and owed about customers upstream: the dirty set, the list's memory, the evidence of removals.
+//! What is known and owed about customers upstream: the dirty set and the list's memory.
 //!
 //! A customer is dirty while `settled < marked`. Marking again while it is being fetched leaves it dirty, so no
 //! wake-up is lost; a storm of signals about one customer is one row.
@@ -11,7 +11,6 @@ use sqlx::Row;
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
 use crate::domain::observation::{GoneAnswer, ListedCustomer, Observation, ObservationMark};
-use crate::domain::removal::RemovalEvidence;
 use crate::store::{Error, Store, Tx};
 
 /// How urgent it is to look at a customer; larger first.
@@ -51,10 +50,12 @@ pub struct WorkProgress {
     pub attempts: u32,
     /// Why the last try failed, or why what it brought cannot be applied.
     pub problem: Option<String>,
+    /// Whether nobody looks, because it is paused.
+    pub is_paused: bool,
 }
 
 const PROGRESS: &str = "
-    SELECT marked, settled, attempts, problem FROM upstream_customer WHERE account = $1 AND tenant_id = $2";
+    SELECT marked, settled, attempts, problem, paused_at IS NOT NULL AS is_paused FROM upstream_customer WHERE account = $1 AND tenant_id = $2";
 
 fn progress(row: &sqlx::sqlite::SqliteRow) -> Result<WorkProgress, Error> {
     Ok(WorkProgress {
@@ -62,37 +63,27 @@ fn progress(row: &sqlx::sqlite::SqliteRow) -> Result<WorkProgress, Error> {
         settled: row.try_get("settled")?,
         attempts: row.try_get("attempts")?,
         problem: row.try_get("problem")?,
+        is_paused: row.try_get("is_paused")?,
     })
 }
 
 /// How much is owed to an account's customers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
-    /// Dirty customers.
+    /// Dirty customers that are not paused.
     pub dirty: u64,
     /// Of those, the ones whose last try failed.
     pub failing: u64,
     /// Customers whose record upstream cannot be applied.
     pub quarantined: u64,
+    /// Paused customers; none of them is counted above.
+    pub paused: u64,
     /// When the next one may be tried.
     pub next_at: Option<Timestamp>,
 }
 
-/// A customer that may have to be ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RemovalCandidate {
-    /// Whom.
-    pub tenant_id: TenantId,
-    /// What speaks for it.
-    pub evidence: RemovalEvidence,
-    /// The newest answer about it.
-    pub mark: ObservationMark,
-    /// Whether its removal waits for an operator already.
-    pub held: bool,
-}
-
 impl Store {
-    /// Up to `limit` customers to look at now, most urgent first.
+    /// Up to `limit` customers to look at now, most urgent first; a paused one is left alone.
     pub async fn dirty_customers(
         &self,
         account: &PartnerAccountId,
@@ -101,7 +92,7 @@ impl Store {
     ) -> Result<Vec<DirtyCustomer>, Error> {
         const SELECT: &str = "
             SELECT tenant_id, marked, attempts, wanted_by_run FROM upstream_customer
-            WHERE account = $1 AND settled < marked AND not_before <= $2
+            WHERE account = $1 AND settled < marked AND paused_at IS NULL AND not_before <= $2
             ORDER BY priority DESC, not_before, tenant_id LIMIT $3";
         let rows =
             sqlx::query(SELECT).bind(account.as_str()).bind(now.micros()).bind(limit).fetch_all(&self.readers).await?;
@@ -123,14 +114,18 @@ impl Store {
         const SELECT: &str = "
             SELECT count(*) AS dirty, coalesce(sum(attempts > 0), 0) AS failing, min(not_before) AS next_at,
                    (SELECT count(*) FROM upstream_customer
-                    WHERE account = $1 AND problem IS NOT NULL AND settled = marked) AS quarantined
-            FROM upstream_customer INDEXED BY upstream_customer_dirty WHERE account = $1 AND settled < marked";
+                    WHERE account = $1 AND problem IS NOT NULL AND settled = marked AND paused_at IS NULL) AS quarantined,
+                   (SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_paused
+                    WHERE account = $1 AND paused_at IS NOT NULL) AS paused
+            FROM upstream_customer INDEXED BY upstream_customer_dirty
+            WHERE account = $1 AND settled < marked AND paused_at IS NULL";
         let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
         let next_at: Option<i64> = row.try_get("next_at")?;
         Ok(Backlog {
             dirty: row.try_get::<i64, _>("dirty")?.unsigned_abs(),
             failing: row.try_get::<i64, _>("failing")?.unsigned_abs(),
             quarantined: row.try_get::<i64, _>("quarantined")?.unsigned_abs(),
+            paused: row.try_get::<i64, _>("paused")?.unsigned_abs(),
             next_at: next_at.map(Timestamp::from_micros),
         })
     }
@@ -139,7 +134,7 @@ impl Store {
     pub async fn next_dirty_at(&self, account: &PartnerAccountId) -> Result<Option<Timestamp>, Error> {
         const SELECT: &str = "
             SELECT min(not_before) FROM upstream_customer INDEXED BY upstream_customer_dirty
-            WHERE account = $1 AND settled < marked";
+            WHERE account = $1 AND settled < marked AND paused_at IS NULL";
         let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
     }
@@ -151,12 +146,13 @@ impl Store {
         progress(&row)
     }
 
-    /// Whether a run has nobody left to fetch, not counting customers that failed `attempts` times: those stay dirty
-    /// and do not keep the run from ending.
+    /// Whether a run has nobody left to fetch, not counting customers that are paused or failed `attempts` times: those
+    /// stay dirty and do not keep the run from ending.
     pub async fn run_is_drained(&self, account: &PartnerAccountId, run: RunId, attempts: u32) -> Result<bool, Error> {
         const SELECT: &str = "
             SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_wanted
-            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND attempts < $3 LIMIT 1";
+            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND paused_at IS NULL AND attempts < $3
+            LIMIT 1";
         let row = sqlx::query(SELECT)
             .bind(account.as_str())
             .bind(run.to_string())
@@ -170,53 +166,10 @@ impl Store {
     pub async fn run_backlog(&self, account: &PartnerAccountId, run: RunId) -> Result<u64, Error> {
         const SELECT: &str = "
             SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_wanted
-            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked";
+            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND paused_at IS NULL";
         let row = sqlx::query(SELECT).bind(account.as_str()).bind(run.to_string()).fetch_one(&self.readers).await?;
         Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
     }
-
-    /// Active customers that complete lists lacked and a direct answer calls gone.
-    pub async fn removal_candidates(&self, account: &PartnerAccountId) -> Result<Vec<RemovalCandidate>, Error> {
-        const SELECT: &str = "
-            SELECT u.tenant_id, u.missing_runs, u.removal_recorded_at, u.gone_answer, u.observed_epoch, u.observed_ticket,
-                   c.sync_state = 'HELD_FOR_REMOVAL' AS held
-            FROM upstream_customer u INDEXED BY upstream_customer_missing
-            JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
-            WHERE u.account = $1 AND u.missing_runs > 0 AND u.gone_answer IS NOT NULL AND c.relationship = 'ACTIVE'
-            ORDER BY u.tenant_id";
-        let rows = sqlx::query(SELECT).bind(account.as_str()).fetch_all(&self.readers).await?;
-        rows.iter().map(candidate).collect()
-    }
-
-    /// Up to `limit` customers that are active, listed and verified: whom to ask about to see that the credentials still
-    /// work.
-    pub async fn present_customers(&self, account: &PartnerAccountId, limit: u32) -> Result<Vec<TenantId>, Error> {
-        const SELECT: &str = "
-            SELECT u.tenant_id FROM upstream_customer u
-            JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
-            WHERE u.account = $1 AND u.missing_runs = 0 AND u.gone_answer IS NULL AND u.listed_name IS NOT NULL
-                AND u.verified_at IS NOT NULL AND c.relationship = 'ACTIVE'
-            LIMIT $2";
-        let rows = sqlx::query(SELECT).bind(account.as_str()).bind(limit).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| tenant(row.try_get(0)?)).collect()
-    }
-}
-
-fn candidate(row: &sqlx::sqlite::SqliteRow) -> Result<RemovalCandidate, Error> {
-    let recorded: Option<i64> = row.try_get("removal_recorded_at")?;
-    Ok(RemovalCandidate {
-        tenant_id: tenant(row.try_get("tenant_id")?)?,
-        evidence: RemovalEvidence {
-            missing_runs: row.try_get("missing_runs")?,
-            removal_recorded: recorded.is_some(),
-            said_gone: true,
-        },
-        mark: ObservationMark {
-            epoch: crate::domain::ids::Epoch(row.try_get("observed_epoch")?),
-            ticket: crate::domain::ids::Ticket(row.try_get("observed_ticket")?),
-        },
-        held: row.try_get("held")?,
-    })
 }
 
 pub(super) fn tenant(text: &str) -> Result<TenantId, Error> {
@@ -271,7 +224,7 @@ impl Tx {
     /// As [`Tx::mark_for_refresh`], unless somebody waits for such a look already: then that one is waited for.
     pub async fn join_refresh(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<WorkProgress, Error> {
         const WAITED_FOR: &str = "
-            SELECT marked, settled, attempts, problem FROM upstream_customer
+            SELECT marked, settled, attempts, problem, paused_at IS NOT NULL AS is_paused FROM upstream_customer
             WHERE account = $1 AND tenant_id = $2 AND settled < marked AND priority >= $3";
         let row = sqlx::query(WAITED_FOR)
             .bind(account.as_str())
@@ -286,7 +239,7 @@ impl Tx {
     }
 
     /// Remembers what the list says of a customer, and wants it looked at when that is new or `everyone` is wanted.
-    /// Returns whether it is wanted.
+    /// Returns whether it will be looked at: a paused one is only marked.
     pub async fn note_listed(
         &mut self,
         account: &PartnerAccountId,
@@ -308,7 +261,8 @@ impl Tx {
                 ) THEN wanted_by_run ELSE $7 END,
                 not_before = CASE WHEN settled < marked THEN min(not_before, $8) ELSE $8 END
             WHERE $9 OR missing_runs > 0
-                OR (listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)";
+                OR (listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)
+            RETURNING paused_at IS NULL";
         let priority = if everyone { Priority::Sweep } else { Priority::Listed };
         let now = self.now().micros();
         let done = sqlx::query(UPSERT)
@@ -321,48 +275,9 @@ impl Tx {
             .bind(run.to_string())
             .bind(now)
             .bind(everyone)
-            .execute(self.connection())
+            .fetch_optional(self.connection())
             .await?;
-        Ok(done.rows_affected() > 0)
-    }
-
-    /// One more complete list lacked these customers: each is to be asked about directly. An answer from before the
-    /// first such list is older than the last time the customer was seen and no longer counts.
-    pub async fn note_missing(
-        &mut self,
-        account: &PartnerAccountId,
-        tenants: &[TenantId],
-        run: RunId,
-    ) -> Result<(), Error> {
-        const UPDATE: &str = "
-            UPDATE upstream_customer SET
-                missing_runs = missing_runs + 1, listed_name = NULL, listed_domain = NULL, listed_relationship = NULL,
-                gone_answer = CASE WHEN missing_runs = 0 THEN NULL ELSE gone_answer END,
-                gone_at = CASE WHEN missing_runs = 0 THEN NULL ELSE gone_at END
-            WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
-        let texts = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
-        sqlx::query(UPDATE).bind(account.as_str()).bind(texts.to_string()).execute(self.connection()).await?;
-        self.mark_dirty(account, tenants, Priority::Listed, Some(run)).await
-    }
-
-    /// The audit log says that these relationships were removed.
-    pub async fn note_removal_recorded(
-        &mut self,
-        account: &PartnerAccountId,
-        tenants: &[TenantId],
-    ) -> Result<(), Error> {
-        const UPDATE: &str = "
-            UPDATE upstream_customer SET removal_recorded_at = $3
-            WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
-        let now = self.now().micros();
-        let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
-        sqlx::query(UPDATE)
-            .bind(account.as_str())
-            .bind(tenants.to_string())
-            .bind(now)
-            .execute(self.connection())
-            .await?;
-        Ok(())
+        Ok(done.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
     }
 
     /// Whether an answer to a later question is known, also for a customer that has no record.
@@ -412,7 +327,7 @@ impl Tx {
     ) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE upstream_customer SET attempts = attempts + 1, not_before = $3, problem = $4, priority = min(priority, $5)
-            WHERE account = $1 AND tenant_id = $2";
+            WHERE account = $1 AND tenant_id = $2 AND paused_at IS NULL";
         self.wake(account);
         sqlx::query(UPDATE)
             .bind(account.as_str())
@@ -435,7 +350,7 @@ impl Tx {
         const UPDATE: &str = "
             UPDATE upstream_customer SET
                 observed_epoch = $3, observed_ticket = $4, verified_at = $5, problem = NULL,
-                gone_answer = NULL, gone_at = NULL, missing_runs = 0, removal_recorded_at = NULL
+                gone_answer = NULL, gone_at = NULL, missing_runs = 0, removal_recorded_at = NULL, removal_dismissed_at = NULL
             WHERE account = $1 AND tenant_id = $2";
         let now = self.now().micros();
         let done = sqlx::query(UPDATE)

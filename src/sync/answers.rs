@@ -62,6 +62,10 @@ impl Answerer {
                 // Whoever asked may have gone.
                 let _ = reply.send(answer);
             }
+            Question::Domain { domain, reply } => {
+                let answer = self.upstream.tenant_of_domain(&domain).await.map_err(|error| no_answer(&error));
+                let _ = reply.send(answer);
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use customer_guard::grpc::proto::{
-    Customer, CustomerView, GetCustomerRequest, LookupCustomerRequest, lookup_customer_request,
+    Customer, CustomerView, GetCustomerRequest, LookupCustomerRequest, PauseCustomerRequest, lookup_customer_request,
 };
 use customer_guard::simulator::calls::Route;
 use customer_guard::simulator::faults::{Effect, ErrorBody, Fault};
@@ -117,6 +117,17 @@ async fn a_record_that_cannot_be_applied_or_is_gone_is_not_fresh() {
         (told.reason().as_str(), told.metadata("cause").as_str()),
         ("STALENESS_NOT_MET", "GONE_IN_PARTNER_CENTER")
     );
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_paused_customer_is_not_made_fresher() {
+    let (world, linden) = quiet_world_with_linden().await;
+    let pause = PauseCustomerRequest { name: linden.name.clone(), reason: "a look".to_owned(), ..Default::default() };
+    world.guard.sync.clone().pause_customer(pause).await.expect("a paused customer");
+    world.advance(2 * HOUR);
+    let told = get(&world, as_fresh_as(&linden.name, HOUR)).await.expect_err("paused");
+    assert_eq!((told.reason().as_str(), told.metadata("cause").as_str()), ("STALENESS_NOT_MET", "CUSTOMER_PAUSED"));
     world.end().await;
 }
 

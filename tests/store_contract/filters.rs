@@ -10,6 +10,7 @@ use customer_guard::domain::filter::{ChoiceField, Filter, TextField, TimeField};
 use customer_guard::domain::ids::PartnerAccountId;
 use customer_guard::domain::observation::{MicrosoftProfile, Observed};
 use customer_guard::domain::order::{Order, Position};
+use customer_guard::domain::pause::{self, PauseReason, Verdict};
 use customer_guard::store::{CustomerQuery, Priority, Store, Tx};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -73,7 +74,7 @@ fn any_seed() -> impl Strategy<Value = Seed> {
         0..3,
     );
     let texts = proptest::collection::vec(any_text(), 40);
-    (any::<bool>(), 0_usize..2, texts, labels, any::<bool>(), 0_u8..4, 0_u64..3).prop_map(
+    (any::<bool>(), 0_usize..2, texts, labels, any::<bool>(), 0_u8..5, 0_u64..3).prop_map(
         |(is_microsoft, account, texts, labels, is_blocked, fate, step)| Seed {
             is_microsoft,
             account,
@@ -148,7 +149,18 @@ async fn plant(bench: &Bench, number: u32, account: &PartnerAccountId, seed: &Se
         let forget = format!("DELETE FROM upstream_customer WHERE tenant_id = '{}'", tenant(number));
         assert_eq!(bench.shell().await.run(&forget).await, Ok(1));
     }
+    if seed.is_microsoft && seed.fate == 4 {
+        pause(bench, &customer).await;
+    }
     dress(bench, account, &customer, seed).await;
+}
+
+async fn pause(bench: &Bench, customer: &Customer) {
+    let reason = PauseReason::new("a dispute").expect("a sound reason");
+    let Verdict::Do(change) = pause::pause(customer, "ops", reason, bench.clock.now()) else {
+        panic!("it can be paused");
+    };
+    bench.store.write("pause", async |tx| tx.save_pause(&change, "ops").await).await.expect("it is paused");
 }
 
 async fn end(bench: &Bench, customer: &Customer) {

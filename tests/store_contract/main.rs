@@ -31,4 +31,6 @@ mod observations;
 mod opening;
 mod plans;
 mod removal;
+mod holds;
+mod pauses;
 mod runs;

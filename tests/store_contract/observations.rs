@@ -147,7 +147,7 @@ async fn the_platforms_own_fields_survive_every_observation(bench: Bench) {
 async fn end_it(bench: &Bench, ticket: i64) -> Result<(), Error> {
     let customer = bench.of_tenant(1).await;
     let departure = end(&customer, COMPLETE, mark(1, ticket)).expect("the evidence is complete");
-    bench.store.write("end", async |tx| tx.save_departure(&departure, None).await).await
+    bench.store.write("end", async |tx| tx.save_departure(&departure, None, None).await).await
 }
 
 async fn an_ended_customer_revives_with_the_same_id_and_mirrors_again(bench: Bench) {
@@ -177,7 +177,7 @@ async fn a_held_removal_can_be_ended_on_the_answer_it_was_held_for(bench: Bench)
     bench.microsoft_customer(1, "Ada").await;
     bench.observe(1, mark(1, 11), Observed::Gone(GoneAnswer::NotFound)).await.expect("it is saved");
     let departure = hold(&bench.of_tenant(1).await, COMPLETE).expect("the evidence is complete");
-    bench.store.write("hold", async |tx| tx.save_departure(&departure, None).await).await.expect("it is held");
+    bench.store.write("hold", async |tx| tx.save_departure(&departure, None, None).await).await.expect("it is held");
     end_it(&bench, 11).await.expect("the operator's approval ends the relationship");
     assert_eq!(bench.of_tenant(1).await.relationship(), Some(Relationship::Ended));
 }

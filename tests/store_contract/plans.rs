@@ -7,7 +7,7 @@ contract! {
 }
 
 /// The questions as the store asks them, without the columns that do not matter to the plan.
-const HOT: [(&str, &str); 12] = [
+const HOT: [(&str, &str); 14] = [
     (
         "customer by id",
         "SELECT c.note, u.verified_at FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE c.account = $1 AND c.id = $2",
@@ -27,24 +27,32 @@ const HOT: [(&str, &str); 12] = [
     ("edit", "UPDATE customer SET note = $3 WHERE account = $1 AND id = $2 AND revision = $4 - 1"),
     (
         "dirty customers",
-        "SELECT tenant_id, marked, attempts, wanted_by_run FROM upstream_customer WHERE account = $1 AND settled < marked AND not_before <= $2 ORDER BY priority DESC, not_before, tenant_id LIMIT $3",
+        "SELECT tenant_id, marked, attempts, wanted_by_run FROM upstream_customer WHERE account = $1 AND settled < marked AND paused_at IS NULL AND not_before <= $2 ORDER BY priority DESC, not_before, tenant_id LIMIT $3",
     ),
     (
         "run is drained",
-        "SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_wanted WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND attempts < $3 LIMIT 1",
+        "SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_wanted WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND paused_at IS NULL AND attempts < $3 LIMIT 1",
     ),
     (
         "run backlog",
-        "SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_wanted WHERE account = $1 AND wanted_by_run = $2 AND settled < marked",
+        "SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_wanted WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND paused_at IS NULL",
     ),
     (
         "next dirty",
-        "SELECT min(not_before) FROM upstream_customer INDEXED BY upstream_customer_dirty WHERE account = $1 AND settled < marked",
+        "SELECT min(not_before) FROM upstream_customer INDEXED BY upstream_customer_dirty WHERE account = $1 AND settled < marked AND paused_at IS NULL",
     ),
     ("settle", "UPDATE upstream_customer SET settled = max(settled, $3) WHERE account = $1 AND tenant_id = $2"),
     (
         "removal candidates",
-        "SELECT u.tenant_id FROM upstream_customer u INDEXED BY upstream_customer_missing JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id WHERE u.account = $1 AND u.missing_runs > 0 AND u.gone_answer IS NOT NULL AND c.relationship = 'ACTIVE' ORDER BY u.tenant_id",
+        "SELECT u.tenant_id FROM upstream_customer u INDEXED BY upstream_customer_missing JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id WHERE u.account = $1 AND u.missing_runs > 0 AND u.gone_answer IS NOT NULL AND c.relationship = 'ACTIVE' AND u.paused_at IS NULL ORDER BY u.tenant_id",
+    ),
+    (
+        "held customers",
+        "SELECT c.company_name, u.gone_answer FROM customer c INDEXED BY customer_held JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE c.account = $1 AND c.sync_state = 'HELD_FOR_REMOVAL' AND u.paused_at IS NULL ORDER BY c.microsoft_tenant_id",
+    ),
+    (
+        "paused customers",
+        "SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_paused WHERE account = $1 AND paused_at IS NOT NULL",
     ),
     ("run counts", "SELECT sum(kind = 'CREATED') FROM change_log WHERE run_id = $1"),
 ];
@@ -57,6 +65,8 @@ async fn hot_questions_use_an_index_and_never_scan_customers(bench: Bench) {
         ("run backlog", "upstream_customer_wanted"),
         ("next dirty", "upstream_customer_dirty"),
         ("removal candidates", "upstream_customer_missing"),
+        ("held customers", "customer_held"),
+        ("paused customers", "upstream_customer_paused"),
         ("customer by tenant", "customer_tenant_is_used_once"),
         ("run counts", "change_log_of_run"),
     ];

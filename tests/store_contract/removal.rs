@@ -129,7 +129,7 @@ async fn an_ended_customer_is_no_candidate(bench: Bench) {
     let candidate = bench.store.removal_candidates(&bench.account).await.expect("the store answers")[0];
     let departure = customer_guard::domain::removal::end(&bench.of_tenant(1).await, candidate.evidence, candidate.mark);
     let departure = departure.expect("the evidence is complete");
-    bench.store.write("end", async |tx| tx.save_departure(&departure, None).await).await.expect("it ends");
+    bench.store.write("end", async |tx| tx.save_departure(&departure, None, None).await).await.expect("it ends");
     assert!(evidence(&bench).await.is_empty());
     assert_eq!(bench.store.active_customers(&bench.account).await.expect("the store answers"), 0);
 }

@@ -82,7 +82,7 @@ async fn what_a_run_changed_is_counted_from_the_change_log(bench: Bench) {
     observe(2, 3, Observed::Gone(GoneAnswer::NotFound)).await;
     let evidence = RemovalEvidence { missing_runs: 2, removal_recorded: false, said_gone: true };
     let departure = end(&bench.of_tenant(2).await, evidence, mark(1, 3)).expect("the evidence is complete");
-    bench.store.write("end", async |tx| tx.save_departure(&departure, Some(run)).await).await.expect("it ends");
+    bench.store.write("end", async |tx| tx.save_departure(&departure, None, Some(run)).await).await.expect("it ends");
     observe(2, 4, Observed::Present(profile("Ada"))).await;
     let counts = bench.store.run_counts(run).await.expect("the store answers");
     assert_eq!(counts, RunCounts { created: 3, changed: 1, ended: 1, revived: 1 });

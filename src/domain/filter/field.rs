@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::clock::Timestamp;
 use crate::domain::contact::{ContactField, ContactRole};
-use crate::domain::customer::{Customer, CustomerStatus, Relationship, Source, SyncState};
+use crate::domain::customer::{Customer, CustomerStatus, Relationship, Source, SyncState, VisibleState};
 use crate::domain::text;
 
 /// A field whose values are texts.
@@ -193,7 +193,7 @@ impl ChoiceField {
             Self::Source => &["PLATFORM", "MICROSOFT"],
             Self::Relationship => &["ACTIVE", "ENDED"],
             Self::Status => &["ACTIVE", "BLOCKED"],
-            Self::SyncState => &["SYNCED", "QUARANTINED", "HELD_FOR_REMOVAL", "ENDED"],
+            Self::SyncState => &["SYNCED", "QUARANTINED", "HELD_FOR_REMOVAL", "ENDED", "PAUSED"],
         }
     }
 
@@ -218,7 +218,6 @@ impl ChoiceField {
 
     /// The customer's word; empty when absent.
     pub fn value(self, customer: &Customer) -> &'static str {
-        let link = customer.microsoft.as_ref();
         match self {
             Self::Source => match customer.source() {
                 Source::Platform => "PLATFORM",
@@ -233,11 +232,12 @@ impl ChoiceField {
                 CustomerStatus::Active => "ACTIVE",
                 CustomerStatus::Blocked => "BLOCKED",
             },
-            Self::SyncState => match link.map(|link| link.sync_state) {
-                Some(SyncState::Synced) => "SYNCED",
-                Some(SyncState::Quarantined) => "QUARANTINED",
-                Some(SyncState::HeldForRemoval) => "HELD_FOR_REMOVAL",
-                Some(SyncState::Ended) => "ENDED",
+            Self::SyncState => match customer.visible_state() {
+                Some(VisibleState::Kept(SyncState::Synced)) => "SYNCED",
+                Some(VisibleState::Kept(SyncState::Quarantined)) => "QUARANTINED",
+                Some(VisibleState::Kept(SyncState::HeldForRemoval)) => "HELD_FOR_REMOVAL",
+                Some(VisibleState::Kept(SyncState::Ended)) => "ENDED",
+                Some(VisibleState::Paused) => "PAUSED",
                 None => "",
             },
         }

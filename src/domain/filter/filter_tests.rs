@@ -48,6 +48,7 @@ fn microsoft() -> Customer {
             relationship: Relationship::Active,
             upstream_relationship: "reseller".to_owned(),
             sync_state: SyncState::HeldForRemoval,
+            paused: None,
             verified_at: NEW_YEAR,
             mark: ObservationMark { epoch: Epoch(1), ticket: Ticket(1) },
         }),

@@ -29,6 +29,10 @@ use crate::operations::sync_runs::SyncRunError;
 use crate::operations::update_customer::UpdateCustomerError;
 use crate::store;
 
+pub use explain::explain_customer;
+pub use holds::hold;
+pub use pauses::pause_customer;
+
 /// When to try again after the store was busy or away.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 /// When to try again after the disk was full.
@@ -227,11 +231,12 @@ pub fn refresh_customer(error: RefreshCustomerError) -> Status {
         RefreshCustomerError::AccountNotFound(missing) => account_not_found(&missing),
         RefreshCustomerError::CustomerNotFound(account, id) => customer_not_found(account, id),
         RefreshCustomerError::NotMicrosoft(account, id) => {
+            not_microsoft(account, id, "has nothing to be refreshed from")
+        }
+        RefreshCustomerError::Paused(account, id) => {
             let name = CustomerName { account, id };
-            let message = format!("{name} is the platform's own and has nothing to be refreshed from");
-            Problem::new(Code::FailedPrecondition, ErrorReason::NotAMicrosoftCustomer, message)
-                .with("customer", name)
-                .status()
+            let message = format!("the synchronization of {name} is paused; resume it to have it refreshed");
+            Problem::new(Code::FailedPrecondition, ErrorReason::CustomerPaused, message).with("customer", name).status()
         }
         RefreshCustomerError::SourceUnavailable { account, cause, retry_after } => {
             let message = format!("partner center cannot be asked about {} now: {cause}", account_name(&account));
@@ -308,6 +313,13 @@ fn customer_not_found(account: PartnerAccountId, id: CustomerId) -> Status {
     Problem::new(Code::NotFound, ErrorReason::CustomerNotFound, format!("there is no {name}"))
         .with("customer", name)
         .status()
+}
+
+/// `consequence` is what follows from being the platform's own.
+fn not_microsoft(account: PartnerAccountId, id: CustomerId, consequence: &str) -> Status {
+    let name = CustomerName { account, id };
+    let message = format!("{name} is the platform's own and {consequence}");
+    Problem::new(Code::FailedPrecondition, ErrorReason::NotAMicrosoftCustomer, message).with("customer", name).status()
 }
 
 fn stale(account: PartnerAccountId, id: CustomerId) -> Status {
