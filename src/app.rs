@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::domain::account::PartnerAccount;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::SyncPolicy;
-use crate::grpc::{self, Callers, PageTokens, PortalLink, Serving};
+use crate::grpc::{self, Callers, PageTokens, PortalLink, Serving, WatchLimits, Watches};
 use crate::operations::accounts::{Accounts, ServedAccount};
 use crate::operations::questions::Questions;
 use crate::partner_center::PartnerCenter;
@@ -29,6 +29,8 @@ use crate::sync::Worker;
 
 /// How often readiness is checked.
 const READINESS_INTERVAL: Duration = Duration::from_secs(5);
+/// How often changes that are old enough are forgotten.
+const FORGETTING_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// How long workers may take to finish the customers they hold.
 const WORKER_GRACE: Duration = Duration::from_secs(4);
 
@@ -43,6 +45,10 @@ pub struct Settings {
     pub portal: PortalLink,
     /// The callers, by subject, to whom a refusal is only reported.
     pub report_only_callers: BTreeSet<String>,
+    /// How long changes are kept for watches to resume at.
+    pub change_log_retention: Duration,
+    /// What watching may cost.
+    pub watching: WatchLimits,
     /// The partner accounts.
     pub accounts: Vec<AccountSettings>,
 }
@@ -65,6 +71,8 @@ pub struct App {
     store: Store,
     serving: Arc<Serving>,
     workers: Vec<Worker>,
+    tasks: TaskTracker,
+    change_log_retention: Duration,
     migrated: Migrated,
 }
 
@@ -140,6 +148,7 @@ impl App {
         let listener = TcpListener::bind(settings.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let page_tokens = PageTokens::new(&page_token_key);
+        let tasks = TaskTracker::new();
         let serving = Serving {
             store: store.clone(),
             accounts,
@@ -148,9 +157,12 @@ impl App {
             portal: settings.portal,
             callers: Callers::new(settings.report_only_callers),
             questions: Questions::default(),
+            watches: Watches::new(settings.watching, tasks.clone()),
             stop: CancellationToken::new(),
         };
-        Ok(Self { address, listener, store, serving: Arc::new(serving), workers, migrated })
+        let change_log_retention = settings.change_log_retention;
+        let serving = Arc::new(serving);
+        Ok(Self { address, listener, store, serving, workers, tasks, change_log_retention, migrated })
     }
 
     /// Where gRPC is served.
@@ -175,7 +187,7 @@ impl App {
 
     /// Serves and synchronizes until `stop`.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RunError> {
-        let tasks = TaskTracker::new();
+        let tasks = self.tasks;
         // A part that ends by itself stops the others.
         let ended = stop.child_token();
         tasks.spawn({
@@ -194,6 +206,8 @@ impl App {
                 worker.run(stop).await;
             });
         }
+        let clock = self.serving.clock.clone();
+        tasks.spawn(forget_changes(self.store.clone(), clock, self.change_log_retention, ended.clone()));
         let store = self.store.clone();
         let readiness = ended.clone();
         let when_ready = async |health: grpc::Health| {
@@ -222,6 +236,27 @@ fn workers(accounts: &[AccountSettings], store: &Store, clock: &Clock) -> Result
         Ok(Worker::new(id, account.policy.clone(), concurrency, upstream, store.clone(), clock.clone()))
     };
     accounts.iter().map(worker).collect()
+}
+
+/// Forgets changes that are older than `keep`, now and then.
+async fn forget_changes(store: Store, clock: Clock, keep: Duration, stop: CancellationToken) {
+    loop {
+        let next = clock.now().plus(FORGETTING_INTERVAL);
+        let forgotten = tokio::select! {
+            () = stop.cancelled() => return,
+            forgotten = store.forget_changes(keep) => forgotten,
+        };
+        match forgotten {
+            Ok(0) => {}
+            Ok(changes) => tracing::info!(changes, "old changes are forgotten"),
+            // They are only kept longer.
+            Err(error) => tracing::warn!(error = %error, "old changes could not be forgotten"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep_until(next) => {}
+        }
+    }
 }
 
 /// Readiness follows the store.

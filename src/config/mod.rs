@@ -21,6 +21,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::app;
+use crate::grpc::WatchLimits;
 use crate::telemetry;
 
 pub use environment::Environment;
@@ -60,6 +61,8 @@ impl Config {
             database: service.database,
             portal: service.portal,
             report_only_callers: service.report_only_callers,
+            change_log_retention: service.change_log_retention,
+            watching: WatchLimits::USUAL,
             accounts,
         };
         Ok(Self { app, log: service.log, effective })

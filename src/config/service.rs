@@ -24,6 +24,7 @@ pub(super) struct Service {
     pub database: PathBuf,
     pub portal: PortalLink,
     pub report_only_callers: BTreeSet<String>,
+    pub change_log_retention: Duration,
     pub log: telemetry::Settings,
 }
 
@@ -60,6 +61,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Service, Noted> {
     let database = database(reader);
     let portal = reader.value(&settings::PORTAL_LINK, None, value::portal_link);
     let report_only_callers = reader.value(&settings::REPORT_ONLY_CALLERS, None, value::names);
+    // What is forgotten within the hour no watch can resume at, and in ten years nobody wants to.
+    let retention = value::duration(HOUR, 3650 * DAY);
+    let retention = reader.value(&settings::CHANGE_LOG_RETENTION, None, retention);
     let filter = reader.value(&settings::LOG, None, value::log_filter);
     let format = reader.value(&settings::LOG_FORMAT, None, value::log_format);
     let log = telemetry::Settings { filter: filter?, format: format? };
@@ -68,6 +72,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Service, Noted> {
         database: database?,
         portal: portal?,
         report_only_callers: report_only_callers?,
+        change_log_retention: retention?,
         log,
     })
 }

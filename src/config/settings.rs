@@ -121,6 +121,14 @@ pub(super) const REPORT_ONLY_CALLERS: Setting = setting(
     "The callers, by name and separated by commas, to whom the refusal of an edit is only reported: its guarded fields are \
      left as they are, and the rest is written.",
 );
+pub(super) const CHANGE_LOG_RETENTION: Setting = setting(
+    "change_log_retention",
+    Scope::Service,
+    Fallback::Value("90d"),
+    "90d",
+    "How long changes of customers are kept. A watch resumes where it was left within this time; after it, it begins \
+     with all customers.",
+);
 /// What is logged.
 pub const LOG: Setting = setting(
     "log",
@@ -261,11 +269,12 @@ pub(super) const AUDIENCE: Setting = setting(
 );
 
 /// Every setting, in the order of the documentation.
-pub const ALL: [&Setting; 23] = [
+pub const ALL: [&Setting; 24] = [
     &LISTEN,
     &DATABASE,
     &PORTAL_LINK,
     &REPORT_ONLY_CALLERS,
+    &CHANGE_LOG_RETENTION,
     &LOG,
     &LOG_FORMAT,
     &NIGHT,

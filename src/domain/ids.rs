@@ -147,6 +147,10 @@ counter! {
     Revision
 }
 counter! {
+    /// A place in the order in which changes of customers were committed; the change log gives each a number.
+    ChangePosition
+}
+counter! {
     /// A number from the database, taken before a question is sent to Partner Center.
     Ticket
 }

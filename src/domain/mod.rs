@@ -8,6 +8,7 @@ pub mod ids;
 pub mod account;
 pub mod contact;
 pub mod customer;
+pub mod change;
 pub mod field;
 pub mod text;
 pub mod ownership;

@@ -37,6 +37,7 @@ pub use caller::Callers;
 pub use page_token::PageTokens;
 pub use refusal::PortalLink;
 pub use server::{Health, ServeError, serve};
+pub use watch::{WatchLimits, Watches};
 
 /// What the services work with.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub struct Serving {
     pub callers: Callers,
     /// Where questions to Partner Center are put.
     pub questions: Questions,
+    /// The open watches.
+    pub watches: Watches,
     /// Cancelled when the service is about to stop; streams end then.
     pub stop: CancellationToken,
 }

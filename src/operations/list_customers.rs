@@ -55,6 +55,26 @@ pub enum ListCustomersError {
     Store(#[from] store::Error),
 }
 
+/// The accounts below a parent whose customers the caller may read.
+pub(super) fn readable<E: From<Denied> + From<AccountNotFound>>(
+    parent: &Parent,
+    accounts: &Accounts,
+    caller: &Caller,
+) -> Result<BTreeSet<PartnerAccountId>, E> {
+    match parent {
+        Parent::Account(account) => {
+            caller.may(Action::ReadCustomers, account)?;
+            accounts.find(account)?;
+            Ok(BTreeSet::from([account.clone()]))
+        }
+        Parent::Every => {
+            caller.may_somewhere(Action::ReadCustomers)?;
+            let served = accounts.all().into_iter().map(|served| served.account.id.clone());
+            Ok(served.filter(|account| caller.scope.contains(account)).collect())
+        }
+    }
+}
+
 /// Returns up to `page_size` customers after `after`.
 pub async fn list_customers(
     store: &Store,
@@ -65,18 +85,7 @@ pub async fn list_customers(
     page_size: u32,
 ) -> Result<CustomerList, ListCustomersError> {
     let ListCustomers { parent, filter, order, deleted } = request;
-    let accounts: BTreeSet<_> = match parent {
-        Parent::Account(account) => {
-            caller.may(Action::ReadCustomers, &account)?;
-            accounts.find(&account)?;
-            BTreeSet::from([account])
-        }
-        Parent::Every => {
-            caller.may_somewhere(Action::ReadCustomers)?;
-            let served = accounts.all().into_iter().map(|served| served.account.id.clone());
-            served.filter(|account| caller.scope.contains(account)).collect()
-        }
-    };
+    let accounts = readable::<ListCustomersError>(&parent, accounts, caller)?;
     let query = CustomerQuery { accounts, filter, order, deleted };
     // One more than asked for tells whether there is another page.
     let mut customers = store.find_customers(&query, after, page_size.saturating_add(1)).await?;

@@ -9,6 +9,7 @@ pub mod once;
 pub mod get_customer;
 pub mod lookup_customer;
 pub mod list_customers;
+pub mod watch_customers;
 pub mod create_customer;
 pub mod update_customer;
 pub mod delete_customer;

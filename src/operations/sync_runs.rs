@@ -33,7 +33,7 @@ pub enum SyncRunError {
 
 /// Adds to a run what it changed.
 pub async fn counted(store: &Store, run: SyncRun) -> Result<CountedRun, store::Error> {
-    let counts = store.run_counts(run.id).await?;
+    let counts = store.run_counts(&run).await?;
     Ok(CountedRun { run, counts })
 }
 

@@ -1,45 +1,10 @@
 //! The change log: one row for every change of a customer, written with the change.
 
+pub(super) use crate::domain::change::ChangeKind;
 use crate::domain::customer::Customer;
 use crate::domain::field::Field;
 use crate::domain::ids::RunId;
 use crate::store::{Error, Tx};
-
-/// What kind of change a row of the log records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ChangeKind {
-    /// The customer is new.
-    Created,
-    /// A caller edited it.
-    Edited,
-    /// Partner Center's values were applied.
-    Synced,
-    /// Only its synchronization state changed.
-    State,
-    /// Its relationship ended.
-    Ended,
-    /// Its relationship returned.
-    Revived,
-    /// A caller deleted it.
-    Deleted,
-    /// A caller brought it back.
-    Undeleted,
-}
-
-impl ChangeKind {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Created => "CREATED",
-            Self::Edited => "EDITED",
-            Self::Synced => "SYNCED",
-            Self::State => "STATE",
-            Self::Ended => "ENDED",
-            Self::Revived => "REVIVED",
-            Self::Deleted => "DELETED",
-            Self::Undeleted => "UNDELETED",
-        }
-    }
-}
 
 /// Who changes what is written by synchronization.
 pub(super) const PARTNER_CENTER: &str = "partner-center";
@@ -58,6 +23,7 @@ impl Tx {
             INSERT INTO change_log (account, customer_id, revision, kind, fields, actor, run_id, at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
         let now = self.now().micros();
+        self.tell_of_changes();
         sqlx::query(INSERT)
             .bind(customer.account.as_str())
             .bind(customer.id.to_string())

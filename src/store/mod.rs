@@ -6,6 +6,8 @@
 
 mod accounts;
 mod audit_records;
+mod change_feed;
+mod change_retention;
 mod changes;
 mod customer_lookup;
 mod customer_query;
@@ -35,6 +37,7 @@ use crate::clock::Clock;
 use crate::store::wakeup::Wakeups;
 
 pub use accounts::TenantChanged;
+pub use change_feed::{ChangeBatch, ChangesAfter, CustomerChange, SeenAhead};
 pub use customer_lookup::SharedKey;
 pub use customer_query::{CustomerQuery, Deleted};
 pub use customers::{Saved, SavedPlan};
@@ -46,7 +49,7 @@ pub use removals::RemovalCandidate;
 pub use requests::{Remembered, RequestKey};
 pub use sqlite::OpenError;
 pub use sync_runs::{PageProgress, RunCause, RunCounts, RunKind, RunState, SyncRun};
-pub use sync_status::{AccountSync, Hindrance, Readings, SyncProblem, WebhookState};
+pub use sync_status::{AccountSync, Freshness, Hindrance, Readings, SyncProblem, WebhookState};
 pub use trace::UpstreamTrace;
 pub use transaction::{Body, Tx};
 pub use upstream::{Backlog, DirtyCustomer, Priority, WorkProgress};
@@ -65,14 +68,14 @@ pub struct Store {
 impl Store {
     /// Opens or creates the embedded database and brings its schema up to date.
     pub async fn open_sqlite(path: &Path, clock: Clock) -> Result<(Self, Migrated), StartError> {
-        let pools = sqlite::open(path).await?;
-        let migrated = migrations::run(&pools.writer).await?;
+        let writer = sqlite::open(path).await?;
+        let migrated = migrations::run(&writer.pool).await?;
         let store = Self {
-            writer: pools.writer,
-            readers: pools.readers,
+            writer: writer.pool,
+            readers: sqlite::open_for_reading(path).await?,
             clock,
             wakeups: Wakeups::default(),
-            _lock: Some(Arc::new(pools.lock)),
+            _lock: Some(Arc::new(writer.lock)),
         };
         Ok((store, migrated))
     }

@@ -55,49 +55,43 @@ pub enum OpenError {
     },
 }
 
-/// The two pools of one file, and the lock that keeps other processes out while they live.
-pub(super) struct Pools {
-    pub writer: SqlitePool,
-    pub readers: SqlitePool,
+/// The writer of a file, and the lock that keeps other processes out while it lives.
+pub(super) struct Writer {
+    pub pool: SqlitePool,
     pub lock: std::fs::File,
 }
 
-/// Opens or creates the database file.
-pub(super) async fn open(path: &Path) -> Result<Pools, OpenError> {
+/// Opens or creates the database file, to write.
+pub(super) async fn open(path: &Path) -> Result<Writer, OpenError> {
     create_for_its_owner(path).map_err(|source| OpenError::Lock { path: path.to_owned(), source })?;
     let lock = lock(path)?;
     let file_error = |source| OpenError::File { path: path.to_owned(), source };
-    let options = options(path).create_if_missing(true);
-    let writer = SqlitePoolOptions::new()
+    let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .min_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(WRITE_TURN_TIMEOUT)
         .after_release(|connection, _| Box::pin(async move { Ok(is_clean(connection)) }))
-        .connect_with(options.clone())
+        .connect_with(options(path).create_if_missing(true))
         .await
         .map_err(file_error)?;
-    require_version(&writer).await.map_err(file_error)??;
-    let readers = read_pool(options).await.map_err(file_error)?;
-    Ok(Pools { writer, readers, lock })
+    require_version(&pool).await.map_err(file_error)??;
+    Ok(Writer { pool, lock })
 }
 
-/// Opens a database file that exists, to look at it.
+/// Opens a database file that exists, to look at it. Its schema must not change any more: sqlx reads `SELECT *` with the
+/// columns a table had when its connection first saw it.
 pub(super) async fn open_for_reading(path: &Path) -> Result<SqlitePool, OpenError> {
     let file_error = |source| OpenError::File { path: path.to_owned(), source };
-    read_pool(options(path)).await.map_err(file_error)
-}
-
-async fn read_pool(options: SqliteConnectOptions) -> Result<SqlitePool, sqlx::Error> {
-    SqlitePoolOptions::new()
+    let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .min_connections(1)
         .idle_timeout(None)
         .max_lifetime(None)
         .acquire_timeout(READ_TURN_TIMEOUT)
-        .connect_with(options.read_only(true).pragma("query_only", "on"))
-        .await
+        .connect_with(options(path).read_only(true).pragma("query_only", "on"));
+    readers.await.map_err(file_error)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

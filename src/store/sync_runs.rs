@@ -107,6 +107,8 @@ pub struct SyncRun {
     pub listed_at: Option<Timestamp>,
     /// When it was done.
     pub finished_at: Option<Timestamp>,
+    /// What it changed, counted when it ended.
+    pub counts: Option<RunCounts>,
 }
 
 /// What a run changed, counted from the change log.
@@ -134,13 +136,13 @@ const LIST_DIFFS_KEPT: i64 = 200;
 
 const NEWEST_FULL: &str = "SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' ORDER BY id DESC LIMIT 1";
 
-const COUNTS: &str = "
-    SELECT coalesce(sum(kind = 'CREATED'), 0) AS created, coalesce(sum(kind = 'SYNCED'), 0) AS changed,
-           coalesce(sum(kind = 'ENDED'), 0) AS ended, coalesce(sum(kind = 'REVIVED'), 0) AS revived
-    FROM change_log WHERE run_id = $1";
-
 const UNDER_WAY: &str = "
     SELECT * FROM sync_run WHERE account = $1 AND kind = $2 AND state IN ('LISTING', 'FETCHING')";
+
+const COUNT: &str = "
+    SELECT coalesce(sum(kind = 'CREATED'), 0) AS customers_created, coalesce(sum(kind = 'SYNCED'), 0) AS customers_changed,
+           coalesce(sum(kind = 'ENDED'), 0) AS customers_ended, coalesce(sum(kind = 'REVIVED'), 0) AS customers_revived
+    FROM change_log WHERE run_id = $1";
 
 impl Store {
     /// The run of that kind that is under way.
@@ -200,9 +202,12 @@ impl Store {
         row.as_ref().map(run).transpose()
     }
 
-    /// What a run changed.
-    pub async fn run_counts(&self, run: RunId) -> Result<RunCounts, Error> {
-        counts(&sqlx::query(COUNTS).bind(run.to_string()).fetch_one(&self.readers).await?)
+    /// What a run changed: as it was counted when it ended, or as it is so far.
+    pub async fn run_counts(&self, run: &SyncRun) -> Result<RunCounts, Error> {
+        match run.counts {
+            Some(counts) => Ok(counts),
+            None => counted(&sqlx::query(COUNT).bind(run.id.to_string()).fetch_one(&self.readers).await?),
+        }
     }
 
     /// The active customers that no page of the run held and that were known before it began.
@@ -232,13 +237,13 @@ impl Store {
     }
 }
 
-fn counts(row: &SqliteRow) -> Result<RunCounts, Error> {
+fn counted(row: &SqliteRow) -> Result<RunCounts, Error> {
     let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     Ok(RunCounts {
-        created: count("created")?,
-        changed: count("changed")?,
-        ended: count("ended")?,
-        revived: count("revived")?,
+        created: count("customers_created")?,
+        changed: count("customers_changed")?,
+        ended: count("customers_ended")?,
+        revived: count("customers_revived")?,
     })
 }
 
@@ -266,13 +271,14 @@ fn run(row: &SqliteRow) -> Result<SyncRun, Error> {
         started_at: Timestamp::from_micros(row.try_get("started_at")?),
         listed_at: time("listed_at")?,
         finished_at: time("finished_at")?,
+        counts: row.try_get::<Option<i64>, _>("customers_created")?.map(|_| counted(row)).transpose()?,
     })
 }
 
 impl Tx {
-    /// What a run has changed so far.
+    /// What a run that is under way has changed so far.
     pub async fn run_counts(&mut self, run: RunId) -> Result<RunCounts, Error> {
-        counts(&sqlx::query(COUNTS).bind(run.to_string()).fetch_one(self.connection()).await?)
+        counted(&sqlx::query(COUNT).bind(run.to_string()).fetch_one(self.connection()).await?)
     }
 
     /// The run of that kind that is under way, read under the write lock.
@@ -409,13 +415,19 @@ impl Tx {
 
     /// The run is done; `problem` is why it failed, if it did.
     pub async fn finish_run(&mut self, run: &SyncRun, problem: Option<&str>) -> Result<(), Error> {
-        const FINISH: &str = "UPDATE sync_run SET state = $3, problem = $4, finished_at = $5, next_link = NULL WHERE account = $1 AND id = $2";
+        const FINISH: &str = "
+            UPDATE sync_run SET
+                state = $3, problem = $4, finished_at = $5, next_link = NULL, customers_created = $6, customers_changed = $7,
+                customers_ended = $8, customers_revived = $9
+            WHERE account = $1 AND id = $2";
         const PRUNE: &str = "
             DELETE FROM sync_run WHERE account = $1 AND kind = 'LIST_DIFF' AND state IN ('SUCCEEDED', 'FAILED') AND id <= (
                 SELECT id FROM sync_run WHERE account = $1 AND kind = 'LIST_DIFF' ORDER BY id DESC LIMIT 1 OFFSET $2
             )";
         let state = if problem.is_none() { RunState::Succeeded } else { RunState::Failed };
         let now = self.now().micros();
+        let counts = self.run_counts(run.id).await?;
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.forget_pages(run).await?;
         sqlx::query(FINISH)
             .bind(run.account.as_str())
@@ -423,6 +435,10 @@ impl Tx {
             .bind(state.name())
             .bind(problem)
             .bind(now)
+            .bind(signed(counts.created))
+            .bind(signed(counts.changed))
+            .bind(signed(counts.ended))
+            .bind(signed(counts.revived))
             .execute(self.connection())
             .await?;
         sqlx::query(PRUNE).bind(run.account.as_str()).bind(LIST_DIFFS_KEPT).execute(self.connection()).await?;

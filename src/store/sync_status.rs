@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
-use crate::store::{Error, Store, Tx};
+use crate::store::{Error, Priority, Store, Tx};
 
 /// Who owns the account's single webhook registration in Partner Center.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,20 @@ pub struct AccountSync {
     pub oldest_verified_at: Option<Timestamp>,
     /// Removals that wait for a decision, those of paused customers left out.
     pub held_removals: u64,
+}
+
+/// How fresh an account is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Freshness {
+    /// Everything that the audit log told of before this time is in the store. Absent before the first reading, and
+    /// while somebody waits to be looked at.
+    pub fresh_through: Option<Timestamp>,
+    /// When the audit log was last read to its end.
+    pub audit_polled_at: Option<Timestamp>,
+    /// When the customer list was last read to its end.
+    pub listed_at: Option<Timestamp>,
+    /// A stable name of what keeps the account from being synchronized, if anything.
+    pub problem: Option<String>,
 }
 
 /// What holds an account's synchronization back.
@@ -117,6 +131,32 @@ impl Store {
         })
     }
 
+    /// How fresh the account is. Cheap: one row, and a look at what is dirty.
+    pub async fn freshness(&self, account: &PartnerAccountId) -> Result<Freshness, Error> {
+        // What the night wants looked at says nothing of a change.
+        const SELECT: &str = "
+            SELECT audit_polled_at, audit_read_from, listed_at, problem_reason, EXISTS (
+                SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_dirty
+                WHERE account = $1 AND settled < marked AND priority > $2
+            ) AS somebody_waits
+            FROM account_sync WHERE account = $1";
+        let row = sqlx::query(SELECT)
+            .bind(account.as_str())
+            .bind(Priority::Sweep as i64)
+            .fetch_optional(&self.readers)
+            .await?;
+        let Some(row) = row else { return Ok(Freshness::default()) };
+        let time =
+            |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
+        let somebody_waits: bool = row.try_get("somebody_waits")?;
+        Ok(Freshness {
+            fresh_through: time("audit_read_from")?.filter(|_| !somebody_waits),
+            audit_polled_at: time("audit_polled_at")?,
+            listed_at: time("listed_at")?,
+            problem: row.try_get("problem_reason")?,
+        })
+    }
+
     /// What holds the account's synchronization back.
     pub async fn hindrance(&self, account: &PartnerAccountId) -> Result<Hindrance, Error> {
         const SELECT: &str = "
@@ -139,12 +179,13 @@ impl Store {
 }
 
 impl Tx {
-    /// The audit log has been read to its end.
-    pub async fn note_audit_polled(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
+    /// The audit log has been read to its end; the reading began at `began`.
+    pub async fn note_audit_polled(&mut self, account: &PartnerAccountId, began: Timestamp) -> Result<(), Error> {
         let now = self.now().micros();
-        sqlx::query("UPDATE account_sync SET audit_polled_at = $2 WHERE account = $1")
+        sqlx::query("UPDATE account_sync SET audit_polled_at = $2, audit_read_from = $3 WHERE account = $1")
             .bind(account.as_str())
             .bind(now)
+            .bind(began.micros())
             .execute(self.connection())
             .await?;
         Ok(())

@@ -1,4 +1,4 @@
-//! The write transaction: the only way anything is written.
+//! Transactions: the one that writes, the only way anything is written, and the one that reads several times alike.
 //!
 //! `store.write("name", async |tx| …)` commits on `Ok` and rolls back on `Err`, so that a commit cannot be
 //! forgotten and `?` undoes everything. The closure must do no network call: the one writer is held meanwhile.
@@ -17,6 +17,7 @@ pub struct Tx {
     now: Timestamp,
     transaction: Transaction<'static, Sqlite>,
     woken: BTreeSet<PartnerAccountId>,
+    changes_customers: bool,
 }
 
 impl Tx {
@@ -30,6 +31,11 @@ impl Tx {
         if !self.woken.contains(account) {
             self.woken.insert(account.clone());
         }
+    }
+
+    /// Wakes whoever waits for customers to change, once this transaction is committed.
+    pub(super) const fn tell_of_changes(&mut self) {
+        self.changes_customers = true;
     }
 
     /// The connection, for the statements of this module's siblings.
@@ -56,6 +62,11 @@ where
 }
 
 impl Store {
+    /// Begins a transaction whose reads all see the store as it is at the first of them. Dropping it ends it.
+    pub(super) async fn begin_reading(&self) -> Result<Transaction<'static, Sqlite>, Error> {
+        Ok(self.readers.begin().await?)
+    }
+
     /// Runs `body` in one write transaction: `Ok` commits, `Err` rolls back.
     ///
     /// Dropping the future rolls back, unless the commit is already under way: then it may still happen.
@@ -69,12 +80,15 @@ impl Store {
         // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
         let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
         let transaction = begun.map_err(Error::from)?;
-        let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new() };
+        let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new(), changes_customers: false };
         match body(&mut tx).await {
             Ok(value) => {
                 tx.transaction.commit().await.map_err(Error::from)?;
                 for account in &tx.woken {
                     self.wakeups.wake(account);
+                }
+                if tx.changes_customers {
+                    self.wakeups.tell_of_changes();
                 }
                 Ok(value)
             }

@@ -119,7 +119,7 @@ impl Worker {
         self.store
             .write("note_audit_polled", async |tx| {
                 tx.forget_audit_records(account, now.minus(FORGET_AFTER)).await?;
-                tx.note_audit_polled(account).await
+                tx.note_audit_polled(account, now).await
             })
             .await?;
         Ok(())

@@ -29,5 +29,7 @@ mod explanations;
 mod convergence;
 mod refresh;
 mod restart;
+mod watching;
+mod watch_resuming;
 mod shutdown;
 mod database_guard;

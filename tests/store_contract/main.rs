@@ -20,6 +20,8 @@ macro_rules! contract {
 mod bench;
 
 mod backstop;
+mod change_feed;
+mod change_retention;
 mod dirty;
 mod durability;
 mod edits;

@@ -1,14 +1,18 @@
 //! Opening a store: one process at a time, never a newer schema, and everything is still there.
 
-use customer_guard::store::{Error, MigrationError, OpenError, PageTokenKey, Priority, StartError, Store};
+use customer_guard::store::{Error, MigrationError, OpenError, PageTokenKey, Priority, RunCounts, StartError, Store};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{ConnectOptions, SqlSafeStr};
 
-use crate::bench::{Bench, note};
+use crate::bench::{Bench, Shell, note};
 
 contract! {
     reopening_keeps_everything,
     only_its_owner_can_read_the_files,
     a_reader_sees_what_is_written_and_writes_nothing,
     a_second_handle_on_the_same_file_is_refused_until_the_first_is_gone,
+    a_database_of_the_first_release_is_brought_up_to_date_with_its_changes,
     a_newer_schema_is_refused,
     a_changed_migration_is_refused,
     the_page_token_key_is_made_once,
@@ -74,6 +78,57 @@ async fn a_second_handle_on_the_same_file_is_refused_until_the_first_is_gone(ben
     drop((store, clone));
     let (store, _) = Store::open_sqlite(&path, clock).await.expect("the first is gone");
     store.ping().await.expect("it answers");
+}
+
+/// The migrations that the first release had, as they are and stay.
+const FIRST_RELEASE: [(i64, &str, &str); 2] = [
+    (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
+    (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
+];
+
+async fn a_database_of_the_first_release_is_brought_up_to_date_with_its_changes(bench: Bench) {
+    const ROWS: &str = "
+        SELECT sequence || ' ' || customer_id || ' ' || revision || ' ' || kind || ' ' || fields || ' ' || actor || ' ' ||
+            coalesce(run_id, '-') || ' ' || at FROM change_log ORDER BY sequence";
+    let path = bench.path.with_extension("old");
+    let options =
+        SqliteConnectOptions::new().filename(&path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+    let mut old = Shell(options.connect().await.expect("the file opens"));
+    let migration = |(number, name, text): (i64, &'static str, &'static str)| {
+        Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    let migrator = Migrator::with_migrations(FIRST_RELEASE.into_iter().map(migration).collect());
+    migrator.run(&mut old.0).await.expect("the first release's schema");
+    for statement in [
+        "INSERT INTO partner_account (id, display_name, kind, cloud, tenant_id, created_at, updated_at)
+            VALUES ('contoso', 'C', 'DIRECT_BILL', 'GLOBAL', '0000aaaa-aaaa-4bbb-8ccc-0123456789ab', 1, 1)",
+        "INSERT INTO sync_run (account, id, kind, cause, state, started_by, started_at) VALUES
+            ('contoso', '0198c0de-7000-7000-8000-00000000000a', 'FULL', 'FIRST', 'SUCCEEDED', 'worker', 1),
+            ('contoso', '0198c0de-7000-7000-8000-00000000000b', 'FULL', 'NIGHTLY', 'FETCHING', 'worker', 2)",
+        "INSERT INTO change_log (sequence, account, customer_id, revision, kind, fields, actor, run_id, at) VALUES
+            (3, 'contoso', 'a', 1, 'CREATED', '', 'partner-center', '0198c0de-7000-7000-8000-00000000000a', 5),
+            (4, 'contoso', 'a', 2, 'SYNCED', 'domain', 'partner-center', '0198c0de-7000-7000-8000-00000000000a', 6),
+            (9, 'contoso', 'a', 3, 'ENDED', 'relationship', 'partner-center', '0198c0de-7000-7000-8000-00000000000b', 7),
+            (10, 'contoso', 'a', 4, 'EDITED', 'note,labels', 'portal', NULL, 8)",
+        // The last number that was given, although its row is not there.
+        "UPDATE sqlite_sequence SET seq = 17 WHERE name = 'change_log'",
+    ] {
+        old.run(statement).await.expect("a row of the first release");
+    }
+    let before = old.texts(ROWS, 0).await;
+    drop(old);
+    let (store, migrated) = Store::open_sqlite(&path, bench.clock.clone()).await.expect("it is brought up to date");
+    assert_eq!(migrated.from, 2);
+    let bench = Bench { store, path, ..bench };
+    let mut shell = bench.shell().await;
+    assert_eq!(shell.texts(ROWS, 0).await, before);
+    let runs = bench.store.sync_runs(&bench.account, None, 10).await.expect("the store answers");
+    let counts: Vec<_> = runs.iter().map(|run| run.counts).collect();
+    assert_eq!(counts, [None, Some(RunCounts { created: 1, changed: 1, ended: 0, revived: 0 })]);
+    let so_far = bench.store.run_counts(&runs[0]).await.expect("the store answers");
+    assert_eq!(so_far, RunCounts { ended: 1, ..RunCounts::default() });
+    bench.platform_customer("Linden").await;
+    assert_eq!(shell.number("SELECT max(sequence) FROM change_log").await, 18, "no number is given twice");
 }
 
 async fn closed_and_changed(bench: Bench, change: &str) -> StartError {

@@ -66,7 +66,8 @@ async fn only_one_run_of_a_kind_is_under_way_in_an_account(bench: Bench) {
 }
 
 async fn what_a_run_changed_is_counted_from_the_change_log(bench: Bench) {
-    let run = start(&bench, RunKind::Full).await.expect("it starts").id;
+    let started = start(&bench, RunKind::Full).await.expect("it starts");
+    let run = started.id;
     bench.mark(&[1, 2, 3, 4], Priority::Sweep, Some(run)).await;
     let observe = async |number: u32, ticket: i64, what: Observed| {
         bench.observe_in(&bench.account, number, mark(1, ticket), what, Some(run)).await.expect("it is saved")
@@ -84,7 +85,7 @@ async fn what_a_run_changed_is_counted_from_the_change_log(bench: Bench) {
     let departure = end(&bench.of_tenant(2).await, evidence, mark(1, 3)).expect("the evidence is complete");
     bench.store.write("end", async |tx| tx.save_departure(&departure, None, Some(run)).await).await.expect("it ends");
     observe(2, 4, Observed::Present(profile("Ada"))).await;
-    let counts = bench.store.run_counts(run).await.expect("the store answers");
+    let counts = bench.store.run_counts(&started).await.expect("the store answers");
     assert_eq!(counts, RunCounts { created: 3, changed: 1, ended: 1, revived: 1 });
 }
 

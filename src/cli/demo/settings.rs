@@ -12,6 +12,7 @@ use customer_guard::config::usual_portal_link;
 use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use customer_guard::domain::ids::TenantId;
 use customer_guard::domain::policy::{Night, SyncPolicy};
+use customer_guard::grpc::WatchLimits;
 use customer_guard::partner_center::settings::{Endpoints, LARGEST_PAGE, Settings as UpstreamSettings, Timeouts};
 use customer_guard::simulator::partner::{Partner, PartnerKind as SimulatedKind};
 use secrecy::SecretString;
@@ -57,6 +58,8 @@ pub(super) fn settings(
     Ok(Settings {
         listen,
         database: folder.join("customer-guard.db"),
+        change_log_retention: 90 * DAY,
+        watching: WatchLimits::USUAL,
         portal: usual_portal_link().context("the usual portal link is broken")?,
         report_only_callers: BTreeSet::new(),
         accounts: accounts.collect::<anyhow::Result<_>>()?,

@@ -5,7 +5,7 @@ mod explain;
 mod holds;
 mod links;
 mod pauses;
-mod watch;
+pub mod watch;
 
 use std::time::Duration;
 
@@ -285,6 +285,12 @@ pub fn store(error: &store::Error) -> Status {
             internal("an internal error; the server's log has more")
         }
     }
+}
+
+/// A stream whose task ended without a word.
+pub fn broken_stream() -> Status {
+    tracing::error!("the task of a stream ended without a word");
+    internal("an internal error; the server's log has more")
 }
 
 fn cause(error: &store::Error) -> String {

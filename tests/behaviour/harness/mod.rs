@@ -4,8 +4,10 @@ pub mod cast;
 pub mod database;
 pub mod told;
 pub mod upstream;
+pub mod watcher;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,11 +18,13 @@ use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use customer_guard::domain::ids::TenantId;
 use customer_guard::domain::policy::{Night, SyncPolicy};
 use customer_guard::grpc::PortalLink;
+use customer_guard::grpc::WatchLimits;
 use customer_guard::grpc::proto;
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
 use customer_guard::grpc::proto::sync_service_client::SyncServiceClient;
 use customer_guard::partner_center::settings as partner_center;
 use customer_guard::simulator::partner::PartnerKind as SimulatedKind;
+use customer_guard::store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,6 +50,8 @@ pub struct Plan {
     pub wrong_secret_of: Option<&'static str>,
     /// The callers to whom refusals are only reported.
     pub report_only_callers: Vec<&'static str>,
+    pub change_log_retention: Duration,
+    pub watching: WatchLimits,
     pub clock: Clock,
 }
 
@@ -60,6 +66,8 @@ impl Plan {
             page_size: 500,
             wrong_secret_of: None,
             report_only_callers: Vec::new(),
+            change_log_retention: Duration::from_secs(90 * 24 * 60 * 60),
+            watching: WatchLimits::USUAL,
             clock: Clock::running_from(noon()),
         }
     }
@@ -70,6 +78,9 @@ pub struct Guard {
     pub customers: CustomerServiceClient<Channel>,
     pub sync: SyncServiceClient<Channel>,
     pub channel: Channel,
+    pub address: SocketAddr,
+    /// The service's own store, for what a test does a thousand times.
+    pub store: Store,
     pub clock: Clock,
     pub database: PathBuf,
     stop: CancellationToken,
@@ -249,6 +260,8 @@ pub fn settings(plan: &Plan, upstream: &Upstream, database: &Path) -> Settings {
         database: database.to_owned(),
         portal: PortalLink::new("https://portal.example/customers/{tenant_id}").expect("a sound template"),
         report_only_callers: plan.report_only_callers.iter().map(ToString::to_string).collect(),
+        change_log_retention: plan.change_log_retention,
+        watching: plan.watching,
         accounts: plan.partners.iter().map(|name| account(name, plan, upstream)).collect(),
     }
 }
@@ -260,6 +273,7 @@ impl Guard {
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let app =
             App::build(settings(plan, upstream, &database), plan.clock.clone()).await.expect("the service starts");
+        let (address, store) = (app.address(), app.store().clone());
         // The listener is bound before the service runs, so that nobody is turned away.
         let channel = Channel::from_shared(format!("http://{}", app.address())).expect("an address").connect_lazy();
         let stop = CancellationToken::new();
@@ -268,6 +282,8 @@ impl Guard {
             customers: CustomerServiceClient::new(channel.clone()).max_decoding_message_size(16 << 20),
             sync: SyncServiceClient::new(channel.clone()),
             channel,
+            address,
+            store,
             clock: plan.clock.clone(),
             database,
             stop,
@@ -382,6 +398,8 @@ impl Guard {
 
     pub async fn stop(self) {
         self.stop.cancel();
+        // Nothing of the store outlives the service.
+        drop(self.store);
         self.run.await.expect("the service ends").expect("the service ends well");
     }
 }
