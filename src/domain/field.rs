@@ -61,7 +61,23 @@ impl Field {
 
     /// The field of that path, if there is one.
     pub fn of_path(path: &str) -> Option<Self> {
-        Self::all().find(|field| field.to_string() == path)
+        let (role, member) = match path {
+            "company_name" => return Some(Self::CompanyName),
+            "tenant_name" => return Some(Self::TenantName),
+            "domain" => return Some(Self::Domain),
+            "microsoft_tenant_id" => return Some(Self::MicrosoftTenantId),
+            "relationship" => return Some(Self::Relationship),
+            "external_reference" => return Some(Self::ExternalReference),
+            "labels" => return Some(Self::Labels),
+            "note" => return Some(Self::Note),
+            "status" => return Some(Self::Status),
+            other => match other.split_once('.')? {
+                ("primary_contact", member) => (ContactRole::Primary, member),
+                ("billing_contact", member) => (ContactRole::Billing, member),
+                _ => return None,
+            },
+        };
+        ContactField::ALL.into_iter().find(|field| field.path() == member).map(|field| Self::Contact(role, field))
     }
 }
 

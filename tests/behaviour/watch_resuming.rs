@@ -83,23 +83,21 @@ fn paths(change: &CustomerChange) -> BTreeSet<String> {
 
 /// The fields in which two states of a customer differ.
 fn differing(before: &Customer, after: &Customer) -> BTreeSet<String> {
-    let differs = |field: &Field| {
-        let (mut before, mut after) = (before.clone(), after.clone());
-        match field {
-            Field::Contact(role, one) => {
-                let value = |customer| member(contact(customer, *role), *one).clone();
-                value(&mut before) != value(&mut after)
-            }
-            Field::CompanyName => before.company_name != after.company_name,
-            Field::TenantName => before.tenant_name != after.tenant_name,
-            Field::Domain => before.domain != after.domain,
-            Field::MicrosoftTenantId => before.microsoft_tenant_id != after.microsoft_tenant_id,
-            Field::Relationship => before.relationship != after.relationship,
-            Field::ExternalReference => before.external_reference != after.external_reference,
-            Field::Labels => before.labels != after.labels,
-            Field::Note => before.note != after.note,
-            Field::Status => before.status != after.status,
+    let (mut before, mut after) = (before.clone(), after.clone());
+    let differs = |field: &Field| match field {
+        Field::Contact(role, one) => {
+            let before = member(contact(&mut before, *role), *one);
+            before != member(contact(&mut after, *role), *one)
         }
+        Field::CompanyName => before.company_name != after.company_name,
+        Field::TenantName => before.tenant_name != after.tenant_name,
+        Field::Domain => before.domain != after.domain,
+        Field::MicrosoftTenantId => before.microsoft_tenant_id != after.microsoft_tenant_id,
+        Field::Relationship => before.relationship != after.relationship,
+        Field::ExternalReference => before.external_reference != after.external_reference,
+        Field::Labels => before.labels != after.labels,
+        Field::Note => before.note != after.note,
+        Field::Status => before.status != after.status,
     };
     Field::all().filter(differs).map(|field| field.to_string()).collect()
 }
@@ -153,8 +151,8 @@ async fn keep_changing(store: Store, ids: Vec<CustomerId>, database: std::path::
     let mut dice = StdRng::seed_from_u64(seed);
     let account: PartnerAccountId = "contoso".parse().expect("a well-formed id");
     while count(&database, "SELECT count(*) FROM change_log").await < CHANGES {
-        for _ in 0..20 {
-            let some = dice.random_range(1..=10);
+        for _ in 0..5 {
+            let some = dice.random_range(1..=80);
             let written = store
                 .write("change_somebody", async |tx| {
                     for _ in 0..some {
@@ -182,7 +180,7 @@ async fn watch_badly(guard: &Guard, done: watch::Receiver<bool>, seed: u64) -> (
         let cursor = cursors.len().checked_sub(back + 1).and_then(|place| cursors.get(place)).or(cursors.first());
         let request = cursor.map_or_else(|| watching(CONTOSO), |cursor| resuming(CONTOSO, cursor));
         let mut watcher = open(guard, request).await;
-        let patience = dice.random_range(1..1500);
+        let patience = dice.random_range(1..500);
         for _ in 0..patience {
             let event = watcher.next().await;
             if let Event::SnapshotStart(_) = event {
@@ -227,9 +225,9 @@ async fn whoever_is_stopped_at_random_sees_the_final_state_and_never_goes_back()
         tell.send_replace(true);
     };
     let watcher = |seed| watch_badly(&world.guard, done.clone(), seed);
-    let (first, second, third, ()) = tokio::join!(watcher(11), watcher(12), watcher(13), writers);
+    let (first, second, ()) = tokio::join!(watcher(11), watcher(12), writers);
     let there = also_deleted(&world.guard).await;
-    for (belief, broken_off) in [first, second, third] {
+    for (belief, broken_off) in [first, second] {
         assert!(unverified_all(&belief.customers) == unverified_all(&there), "what is believed is what is");
         assert!(broken_off > 3, "it was broken off {broken_off} times");
     }
