@@ -29,8 +29,10 @@ use crate::sync::Worker;
 
 /// How often readiness is checked.
 const READINESS_INTERVAL: Duration = Duration::from_secs(5);
-/// How often changes that are old enough are forgotten.
+/// How often it is looked, at least, whether changes or former values are old enough to be forgotten.
 const FORGETTING_INTERVAL: Duration = Duration::from_secs(60 * 60);
+/// When to look again after the store failed.
+const FORGETTING_RETRY: Duration = Duration::from_secs(60);
 /// How long workers may take to finish the customers they hold.
 const WORKER_GRACE: Duration = Duration::from_secs(4);
 
@@ -208,6 +210,7 @@ impl App {
         }
         let clock = self.serving.clock.clone();
         tasks.spawn(forget_changes(self.store.clone(), clock, self.change_log_retention, ended.clone()));
+        tasks.spawn(forget_former_values(self.store.clone(), self.serving.clock.clone(), ended.clone()));
         let store = self.store.clone();
         let readiness = ended.clone();
         let when_ready = async |health: grpc::Health| {
@@ -255,6 +258,29 @@ async fn forget_changes(store: Store, clock: Clock, keep: Duration, stop: Cancel
         tokio::select! {
             () = stop.cancelled() => return,
             () = clock.sleep_until(next) => {}
+        }
+    }
+}
+
+/// Erases what linked customers had before, once that can no longer be brought back; whatever Partner Center does.
+async fn forget_former_values(store: Store, clock: Clock, stop: CancellationToken) {
+    loop {
+        let forgotten = store.write("forget_former_values", async |tx| tx.forget_former_values().await).await;
+        let next = match forgotten {
+            Ok(_) => store.former_values_end_at().await,
+            Err(error) => Err(error),
+        };
+        let now = clock.now();
+        let wake = match next {
+            Ok(next) => next.into_iter().chain([now.plus(FORGETTING_INTERVAL)]).min().unwrap_or(now),
+            Err(error) => {
+                tracing::warn!(error = %error, "former values of linked customers could not be erased; they will be");
+                now.plus(FORGETTING_RETRY)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = clock.sleep_until(wake) => {}
         }
     }
 }

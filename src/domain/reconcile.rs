@@ -9,6 +9,7 @@ use crate::domain::contact::{ContactField, ContactRole};
 use crate::domain::customer::{Billing, Customer, CustomerStatus, MicrosoftLink, Relationship, SyncState};
 use crate::domain::field::Field;
 use crate::domain::ids::{CustomerId, PartnerAccountId, Revision};
+use crate::domain::likeness::Candidate;
 use crate::domain::observation::{GoneAnswer, MicrosoftProfile, Observation, Observed};
 
 /// What is to be written for an observation. Only [`plan`] makes one.
@@ -25,6 +26,8 @@ pub enum Step {
     Paused,
     /// A customer we do not have yet.
     Create(Box<Customer>),
+    /// A customer we do not have yet and that looks like these of the platform's own: a person decides (R10).
+    AwaitLink(Box<Customer>, Vec<Candidate>),
     /// Fields differ, a state is left or a tombstone returns.
     Change {
         /// The record as it is.
@@ -46,6 +49,27 @@ impl Plan {
     /// What the plan does.
     pub const fn step(&self) -> &Step {
         &self.0
+    }
+
+    /// The customer that the plan makes.
+    pub fn newcomer(&self) -> Option<&Customer> {
+        match &self.0 {
+            Step::Create(customer) | Step::AwaitLink(customer, _) => Some(customer),
+            Step::Outdated
+            | Step::Paused
+            | Step::Change { .. }
+            | Step::Verify(_)
+            | Step::Quarantine(..)
+            | Step::Gone(..) => None,
+        }
+    }
+
+    /// The same plan where a newcomer waits for a decision if it looks like customers of the platform's own (R10).
+    pub fn unless_alike(self, alike: Vec<Candidate>) -> Self {
+        match self.0 {
+            Step::Create(customer) if !alike.is_empty() => Self(Step::AwaitLink(customer, alike)),
+            other => Self(other),
+        }
     }
 }
 
@@ -104,15 +128,25 @@ fn created(
     }
 }
 
-fn compared(before: &Customer, observation: &Observation, profile: &MicrosoftProfile, now: Timestamp) -> Step {
-    let after = Customer {
+/// The record with everything Partner Center owns as the observation has it, and what the platform owns as it was.
+pub(super) fn shown(
+    before: &Customer,
+    observation: &Observation,
+    profile: &MicrosoftProfile,
+    now: Timestamp,
+) -> Customer {
+    Customer {
         company_name: profile.company_name.clone(),
         domain: profile.domain.clone(),
         primary_contact: profile.contact.clone(),
         billing: Billing::MirrorsPrimary,
         microsoft: Some(link(observation, profile, now)),
         ..before.clone()
-    };
+    }
+}
+
+fn compared(before: &Customer, observation: &Observation, profile: &MicrosoftProfile, now: Timestamp) -> Step {
+    let after = shown(before, observation, profile, now);
     let changed = differences(before, &after);
     let state_of = |customer: &Customer| {
         let link = customer.microsoft.as_ref();

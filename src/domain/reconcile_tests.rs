@@ -9,6 +9,7 @@ use crate::domain::contact::Contact;
 use crate::domain::customer::VisibleState;
 use crate::domain::edit::{CustomerEdit, Wish};
 use crate::domain::ids::{Epoch, TenantId, Ticket};
+use crate::domain::likeness::Likeness;
 use crate::domain::observation::ObservationMark;
 use crate::domain::ownership::{Owner, Standing, owner};
 use crate::domain::pause::{self, PauseReason, Verdict};
@@ -267,6 +268,24 @@ fn a_pause_of_a_paused_customer_changes_nothing_but_the_reason_and_a_resume_leav
 }
 
 #[test]
+fn only_a_newcomer_that_looks_like_somebody_waits_for_a_decision() {
+    let alike = || vec![Candidate { customer: CustomerId::mint(EARLY), likeness: Likeness::SameDomain }];
+    let newcomer = || plan(&account(), None, &present(mark(1, 10), "Ada"), EARLY);
+    assert!(matches!(newcomer().unless_alike(Vec::new()).step(), Step::Create(_)));
+    let waits = newcomer().unless_alike(alike());
+    assert!(
+        matches!(waits.step(), Step::AwaitLink(customer, named) if customer.domain == "Ada.example" && named.len() == 1)
+    );
+    assert!(waits.newcomer().is_some());
+    let known = known();
+    for observed in [present(mark(1, 11), "Ada"), present(mark(1, 11), "Bob"), present(mark(1, 10), "Ada")] {
+        let plan = plan(&account(), Some(&known), &observed, LATE);
+        assert!(plan.newcomer().is_none());
+        assert!(!matches!(plan.unless_alike(alike()).step(), Step::AwaitLink(..) | Step::Create(_)));
+    }
+}
+
+#[test]
 fn labels_note_reference_and_status_survive_every_observation() {
     let ours = vec![
         Wish::Note("ours".to_owned()),
@@ -315,7 +334,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 fn kept(local: &Customer, observation: &Observation) -> Customer {
     match plan(&account(), Some(local), observation, LATE).0 {
         Step::Change { after, .. } | Step::Verify(after) => *after,
-        Step::Outdated | Step::Paused | Step::Create(_) | Step::Quarantine(..) => local.clone(),
+        Step::Outdated | Step::Paused | Step::Create(_) | Step::AwaitLink(..) | Step::Quarantine(..) => local.clone(),
         Step::Gone(..) => {
             let mut local = local.clone();
             if let Some(link) = &mut local.microsoft {

@@ -19,7 +19,7 @@ use crate::grpc::proto::customer_service_server::CustomerService;
 use crate::grpc::requests::{batch_of, both, deletion_of, get_of, list_of, lookup_of, mode, update_of};
 use crate::grpc::{Serving, caller, convert, links, names, refusal, repeat, status, watch};
 use crate::operations::accounts::ServedAccount;
-use crate::operations::create_customer::{CreateCustomer, create_customer};
+use crate::operations::create_customer::{CreateCustomer, CreatedCustomer, create_customer};
 use crate::operations::delete_customer::{DeleteCustomer, Direction, delete_customer};
 use crate::operations::get_customer::get_customer;
 use crate::operations::get_field_ownership::get_field_ownership;
@@ -87,6 +87,13 @@ impl Customers {
                 Some(refusal::reported(edit, &served, &self.0.portal))
             }
         }
+    }
+
+    /// A new customer, and the ones it may be a second record of.
+    fn created(&self, created: &CreatedCustomer) -> Result<proto::Customer, Status> {
+        let CreatedCustomer { customer, candidates } = created;
+        let duplicate_candidates = links::duplicates(&customer.account, candidates);
+        Ok(proto::Customer { duplicate_candidates, ..self.reply(customer)? })
     }
 
     fn answered(&self, outcome: Outcome<Customer>) -> Result<Response<proto::Customer>, Status> {
@@ -207,10 +214,14 @@ impl CustomerService for Customers {
             return Err(invalid(&problems));
         };
         let wanted = CreateCustomer { account, draft, mode: mode(request.validate_only) };
-        let answer = |customer: &Customer| repeat::keep(self.reply(customer));
+        let answer = |created: &CreatedCustomer| repeat::keep(self.created(created));
         let once = key.map(|key| Once { key, answer: &answer });
         let created = create_customer(&self.0.store, &self.0.accounts, &caller, wanted, once).await;
-        self.answered(created.map_err(status::create_customer)?)
+        let customer = match created.map_err(status::create_customer)? {
+            Outcome::Now(created) => self.created(&created)?,
+            Outcome::Before(answer) => repeat::again(&answer)?,
+        };
+        Ok(Response::new(customer))
     }
 
     async fn update_customer(

@@ -147,7 +147,8 @@ pub(super) fn signed(count: u64) -> i64 {
 }
 
 fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncStatus {
-    let SyncStatus { sync, backlog, last_full, running_full, next_night_at, manual_allowed_at, policy } = status;
+    let SyncStatus { sync, backlog, last_full, running_full, next_night_at, manual_allowed_at, pending_links, policy } =
+        status;
     let (mode, reason) = match sync.webhook {
         Some(WebhookState::Foreign) => (
             proto::IncrementalMode::AuditLogForeignWebhook,
@@ -183,7 +184,7 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
             since: Some(time(problem.since)),
         }),
         paused: signed(backlog.paused),
-        pending_links: 0,
+        pending_links: signed(pending_links),
     }
 }
 

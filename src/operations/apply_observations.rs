@@ -36,6 +36,11 @@ pub async fn apply_observations(
                 let outcome = if tx.has_newer_answer(account, observation).await? {
                     SavedPlan::Outdated
                 } else {
+                    let alike = match plan.newcomer() {
+                        Some(newcomer) => tx.link_candidates(observation.tenant_id, newcomer).await?,
+                        None => Vec::new(),
+                    };
+                    let plan = plan.unless_alike(alike);
                     tx.save_plan(&plan, observation, account, work.run).await?
                 };
                 tx.settle(account, *work).await?;

@@ -1,9 +1,11 @@
-//! Creates a customer of the platform's own, unless Microsoft's customer of the same domain is there already (R10).
+//! Creates a customer of the platform's own, unless Microsoft's customer of the same domain is there already, and tells
+//! which customers it may be a second record of (R10).
 
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::create::{self, CustomerDraft};
 use crate::domain::customer::Customer;
 use crate::domain::ids::{CustomerId, PartnerAccountId};
+use crate::domain::likeness::Candidate;
 use crate::domain::text::FieldProblem;
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::once::{self, Once, Outcome, RequestIdReused};
@@ -27,6 +29,15 @@ pub enum WriteMode {
     Write,
     /// Answer as the write would, and write nothing.
     ValidateOnly,
+}
+
+/// A new customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreatedCustomer {
+    /// The customer.
+    pub customer: Customer,
+    /// The ones it may be a second record of.
+    pub candidates: Vec<Candidate>,
 }
 
 /// Why nothing was created.
@@ -58,8 +69,8 @@ pub async fn create_customer(
     accounts: &Accounts,
     caller: &Caller,
     request: CreateCustomer,
-    once: Option<Once<'_, Customer>>,
-) -> Result<Outcome<Customer>, CreateCustomerError> {
+    once: Option<Once<'_, CreatedCustomer>>,
+) -> Result<Outcome<CreatedCustomer>, CreateCustomerError> {
     let CreateCustomer { account, draft, mode } = request;
     caller.may(Action::WriteCustomers, &account)?;
     accounts.find(&account)?;
@@ -73,12 +84,17 @@ pub async fn create_customer(
             if let Some(there) = tx.microsoft_customer_of_domain(&account, domain).await? {
                 return Err(CreateCustomerError::Duplicate(account.clone(), there));
             }
+            let candidates = tx.duplicate_candidates(admitted.customer()).await?;
             match mode {
-                WriteMode::ValidateOnly => Ok(Outcome::Now(admitted.customer().clone())),
+                WriteMode::ValidateOnly => {
+                    let customer = admitted.customer().clone();
+                    Ok(Outcome::Now(CreatedCustomer { customer, candidates }))
+                }
                 WriteMode::Write => {
                     let customer = tx.save_new(admitted, &caller.subject).await?;
-                    once::keep(tx, once.as_ref(), &customer).await?;
-                    Ok(Outcome::Now(customer))
+                    let created = CreatedCustomer { customer, candidates };
+                    once::keep(tx, once.as_ref(), &created).await?;
+                    Ok(Outcome::Now(created))
                 }
             }
         })

@@ -94,13 +94,14 @@ pub async fn explain_customer(
     let (tenant, live) = asked.unwrap_or_else(|_| (tenant, Live::Unavailable("NO_ANSWER_IN_TIME".to_owned())));
     let asked_at = (live != Live::NotAsked).then_some(now);
     // Read after the answer came, so that the two fit.
-    let (customer, trace) = match tenant {
-        Some(tenant) => {
-            (store.customer_of_tenant(account, tenant).await?, store.upstream_trace(account, tenant).await?)
-        }
-        None => (None, None),
+    let (customer, trace, pending) = match tenant {
+        Some(tenant) => (
+            store.customer_of_tenant(account, tenant).await?,
+            store.upstream_trace(account, tenant).await?,
+            store.awaits_link(account, tenant).await?,
+        ),
+        None => (None, None, false),
     };
-    let pending = false;
     let record = match (&customer, &platform, tenant) {
         (Some(customer), _, _) => customer.visible_state().map_or(Record::Platform, Record::Microsoft),
         // Once Partner Center has a tenant with its domain, that tenant is what is asked about.

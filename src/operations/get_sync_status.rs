@@ -23,6 +23,8 @@ pub struct SyncStatus {
     pub next_night_at: Option<Timestamp>,
     /// From when a run may be started by hand, if not now.
     pub manual_allowed_at: Option<Timestamp>,
+    /// Customers in Partner Center that wait for a decision.
+    pub pending_links: u64,
     /// What the account's callers are promised.
     pub policy: SyncPolicy,
 }
@@ -50,6 +52,7 @@ pub async fn get_sync_status(
     // A pause that is over holds nothing back any more.
     sync.throttled_until = sync.throttled_until.filter(|until| *until > now);
     let backlog = store.backlog(account).await?;
+    let pending_links = store.count_pending_links(account).await?;
     let finished_at = last_full.as_ref().and_then(|last| last.run.finished_at);
     let manual_allowed_at = finished_at.map(|at| at.plus(policy.manual_cooldown)).filter(|at| *at > now);
     Ok(SyncStatus {
@@ -59,6 +62,7 @@ pub async fn get_sync_status(
         running_full,
         next_night_at: policy.night.after(now),
         manual_allowed_at,
+        pending_links,
         policy,
     })
 }

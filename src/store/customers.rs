@@ -1,8 +1,8 @@
 //! Customers: reading them, and the two doors through which they are written.
 //!
 //! Door one is [`Tx::save_edit`] (and [`Tx::save_new`]): a caller, reviewed. Door two is [`Tx::save_plan`]: Partner
-//! Center, by right. [`Tx::save_departure`] only ends or holds a relationship,
-//! [`Tx::save_pause`] only its synchronization. Each writes the change log with it.
+//! Center, by right; a link takes it as well, and what undoes the link gives back what was there. [`Tx::save_departure`]
+//! only ends or holds a relationship, [`Tx::save_pause`] only its synchronization. Each writes the change log with it.
 
 use crate::domain::create::AdmittedCustomer;
 use crate::domain::customer::{Customer, Relationship, SyncState};
@@ -104,6 +104,8 @@ pub enum SavedPlan {
     NotedGone,
     /// The customer is paused; nothing was written.
     Paused,
+    /// It looks like platform customers and waits for a decision.
+    AwaitsLink,
 }
 
 impl Store {
@@ -179,6 +181,7 @@ impl Tx {
         let customer = admitted.customer().clone();
         self.insert(&customer).await?;
         self.log_change(&customer, ChangeKind::Created, &[], caller, None).await?;
+        self.look_at_pending_links_of(&customer).await?;
         Ok(customer)
     }
 
@@ -193,6 +196,7 @@ impl Tx {
             return Ok(Saved::Stale);
         }
         self.log_change(&after, ChangeKind::Edited, edit.changed(), caller, None).await?;
+        self.look_at_pending_links_of(&after).await?;
         Ok(Saved::Now(after))
     }
 
@@ -202,6 +206,7 @@ impl Tx {
         self.update_locked(UPDATE_DELETION, &after).await?;
         let kind = if after.deleted_at.is_some() { ChangeKind::Deleted } else { ChangeKind::Undeleted };
         self.log_change(&after, kind, &[], caller, None).await?;
+        self.look_at_pending_links_of(&after).await?;
         Ok(after)
     }
 
@@ -220,7 +225,12 @@ impl Tx {
             Step::Create(customer) => {
                 self.insert(customer).await?;
                 self.log_change(customer, ChangeKind::Created, &[], PARTNER_CENTER, run).await?;
+                self.forget_pending_link(account, tenant).await?;
                 SavedPlan::Created
+            }
+            Step::AwaitLink(customer, alike) => {
+                self.save_pending_link(tenant, customer, alike).await?;
+                SavedPlan::AwaitsLink
             }
             Step::Change { before, after, changed } => {
                 let after = self.next_revision(after);
@@ -243,6 +253,7 @@ impl Tx {
             }
             Step::Gone(_, answer) => {
                 self.note_gone(account, tenant, observation.mark, *answer).await?;
+                self.forget_pending_link(account, tenant).await?;
                 return Ok(SavedPlan::NotedGone);
             }
         };
@@ -294,13 +305,19 @@ impl Tx {
         self.log_change(&after, ChangeKind::State, &[], PARTNER_CENTER, run).await
     }
 
-    fn next_revision(&self, customer: &Customer) -> Customer {
+    /// The record as it is with one more change now.
+    pub fn next_revision(&self, customer: &Customer) -> Customer {
         Customer { revision: customer.revision.next(), updated_at: self.now(), ..customer.clone() }
     }
 
     async fn insert(&mut self, customer: &Customer) -> Result<(), Error> {
         customer_row::bind(sqlx::query(INSERT), customer).execute(self.connection()).await?;
-        Ok(())
+        self.note_match_key(customer).await
+    }
+
+    /// Writes all of a customer whose source changes: a link that is made or undone.
+    pub(super) async fn update_source(&mut self, after: &Customer) -> Result<(), Error> {
+        self.update_locked(UPDATE_BY_OBSERVATION, after).await
     }
 
     async fn update_locked(&mut self, statement: &'static str, after: &Customer) -> Result<(), Error> {
@@ -313,6 +330,10 @@ impl Tx {
 
     async fn update(&mut self, statement: &'static str, after: &Customer) -> Result<bool, Error> {
         let done = customer_row::bind(sqlx::query(statement), after).execute(self.connection()).await?;
-        Ok(done.rows_affected() == 1)
+        if done.rows_affected() != 1 {
+            return Ok(false);
+        }
+        self.note_match_key(after).await?;
+        Ok(true)
     }
 }

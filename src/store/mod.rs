@@ -15,10 +15,13 @@ mod customer_row;
 mod customers;
 mod decisions;
 mod error;
+mod likeness;
+mod links;
 mod meta;
 mod migrations;
 mod pauses;
 mod removals;
+mod pending_links;
 mod requests;
 mod sqlite;
 mod sync_runs;
@@ -45,6 +48,7 @@ pub use decisions::{ChainCheck, Decision, DecisionOutcome, DecisionQuery};
 pub use error::Error;
 pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};
+pub use pending_links::{PendingLink, PendingPlace};
 pub use removals::RemovalCandidate;
 pub use requests::{Remembered, RequestKey};
 pub use sqlite::OpenError;
@@ -77,6 +81,7 @@ impl Store {
             wakeups: Wakeups::default(),
             _lock: Some(Arc::new(writer.lock)),
         };
+        store.make_match_keys().await?;
         Ok((store, migrated))
     }
 
@@ -115,4 +120,7 @@ pub enum StartError {
     /// Its schema.
     #[error(transparent)]
     Migration(#[from] MigrationError),
+    /// What is made from its rows.
+    #[error(transparent)]
+    Rows(#[from] Error),
 }

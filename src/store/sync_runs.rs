@@ -216,7 +216,9 @@ impl Store {
         const KNOWN: &str = "
             SELECT c.microsoft_tenant_id FROM customer c
             JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
-            WHERE c.account = $1 AND c.relationship = 'ACTIVE' AND u.first_seen_at < $2";
+            WHERE c.account = $1 AND c.relationship = 'ACTIVE' AND u.first_seen_at < $2
+            UNION ALL
+            SELECT p.tenant_id FROM pending_link p WHERE p.account = $1 AND p.noted_at < $2";
         let mut listed = HashSet::new();
         let mut pages = sqlx::query(PAGES).bind(run.account.as_str()).bind(run.id.to_string()).fetch(&self.readers);
         while let Some(row) = pages.try_next().await? {

@@ -209,6 +209,21 @@ impl Tx {
         Ok(())
     }
 
+    /// Remembers that Partner Center told the account of this customer, and owes it nothing.
+    pub(super) async fn note_known(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<(), Error> {
+        const INSERT: &str = "
+            INSERT INTO upstream_customer (account, tenant_id, first_seen_at) VALUES ($1, $2, $3)
+            ON CONFLICT (account, tenant_id) DO NOTHING";
+        let now = self.now().micros();
+        sqlx::query(INSERT)
+            .bind(account.as_str())
+            .bind(tenant.to_string())
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Wants one customer looked at now and returns how far the work on it is: wait for `settled` to reach `marked`.
     pub async fn mark_for_refresh(
         &mut self,

@@ -16,6 +16,7 @@ mod report_only;
 mod refusal_details;
 mod decisions;
 mod bad_input;
+mod links;
 mod full_sync;
 mod listing;
 mod manual_sync;

@@ -26,6 +26,7 @@ mod dirty;
 mod durability;
 mod edits;
 mod listing;
+mod links;
 mod lists;
 mod memory;
 mod filters;

@@ -3,7 +3,7 @@
 mod accounts;
 mod explain;
 mod holds;
-mod links;
+pub mod links;
 mod pauses;
 pub mod watch;
 

@@ -47,7 +47,9 @@ pub async fn assert_sound(database: &Path) {
     let by_callers = count(
         database,
         "SELECT count(*) FROM change_log l JOIN customer c ON c.account = l.account AND c.id = l.customer_id
-         WHERE l.kind = 'EDITED' AND c.source = 'MICROSOFT' AND l.fields LIKE '%company_name%'",
+         WHERE l.kind = 'EDITED' AND c.source = 'MICROSOFT' AND l.fields LIKE '%company_name%'
+             AND NOT EXISTS (SELECT 1 FROM change_log k WHERE k.account = l.account AND k.customer_id = l.customer_id
+                             AND k.kind = 'LINKED' AND k.revision > l.revision)",
     );
     assert_eq!(by_callers.await, 0, "no caller renamed a customer of Microsoft's");
     let oversettled = count(database, "SELECT count(*) FROM upstream_customer WHERE settled > marked");
