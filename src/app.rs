@@ -17,15 +17,17 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::domain::account::PartnerAccount;
 use crate::domain::ids::PartnerAccountId;
-use crate::domain::policy::SyncPolicy;
+use crate::domain::policy::{Pace, SyncPolicy};
+use crate::domain::sync_settings::SyncSettings;
 use crate::grpc::{self, Callers, PageTokens, PortalLink, Serving, WatchLimits, Watches};
-use crate::operations::accounts::{Accounts, ServedAccount};
+use crate::operations::accounts::Accounts;
 use crate::operations::questions::Questions;
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
-use crate::partner_center::settings::Settings as UpstreamSettings;
-use crate::store::{self, Migrated, Store, TenantChanged};
-use crate::sync::Worker;
+use crate::partner_center::settings::{Endpoints, Settings as UpstreamSettings};
+use crate::sealing::SealingKeys;
+use crate::store::{self, ConfiguredAccount, Migrated, Store, TenantChanged};
+use crate::sync::{Supervisor, Worker};
 
 /// How often readiness is checked.
 const READINESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -51,8 +53,22 @@ pub struct Settings {
     pub change_log_retention: Duration,
     /// What watching may cost.
     pub watching: WatchLimits,
-    /// The partner accounts.
+    /// The partner accounts of the configuration.
     pub accounts: Vec<AccountSettings>,
+    /// The keys under which secrets that come by a call are sealed; without them none can be set.
+    pub sealing_keys: Option<SealingKeys>,
+    /// What accounts of the API do not say themselves.
+    pub api_accounts: ApiAccountSettings,
+}
+
+/// What accounts of the API do not say themselves.
+#[derive(Clone, Debug)]
+pub struct ApiAccountSettings {
+    /// How one is kept level, as far as it does not say.
+    pub pace: Pace,
+    /// Where every one is reached instead of its cloud. For a demo or a test with a Partner Center of its own: a caller
+    /// can never choose where secrets are sent.
+    pub endpoints: Option<Endpoints>,
 }
 
 /// Everything about one account.
@@ -75,6 +91,7 @@ pub struct App {
     workers: Vec<Worker>,
     tasks: TaskTracker,
     change_log_retention: Duration,
+    supervisor: Supervisor,
     migrated: Migrated,
 }
 
@@ -129,6 +146,20 @@ pub enum RunError {
     PartEnded,
 }
 
+impl AccountSettings {
+    /// The account as it is told about.
+    fn configured(&self) -> ConfiguredAccount {
+        let UpstreamSettings { requests_per_minute, concurrency, client_id, .. } = &self.partner_center;
+        let pace =
+            Pace { policy: self.policy.clone(), requests_per_minute: *requests_per_minute, concurrency: *concurrency };
+        ConfiguredAccount {
+            account: self.account.clone(),
+            client_id: client_id.clone(),
+            settings: SyncSettings::of(&pace),
+        }
+    }
+}
+
 impl App {
     /// Opens everything.
     pub async fn build(settings: Settings, clock: Clock) -> Result<Self, StartError> {
@@ -137,20 +168,31 @@ impl App {
         }
         let (store, migrated) = Store::open_sqlite(&settings.database, clock.clone()).await?;
         let page_token_key = store.page_token_key(PageTokens::fresh_key().ok_or(StartError::Randomness)?).await?;
+        let accounts = Accounts::new(settings.api_accounts.pace);
         for account in &settings.accounts {
-            store.write("save_partner_account", async |tx| tx.save_partner_account(&account.account).await).await?;
+            let configured = account.configured();
+            let saved =
+                store.write("save_configured_account", async |tx| tx.save_configured_account(&configured).await);
+            accounts.put(&saved.await?);
         }
-        let served = settings
-            .accounts
-            .iter()
-            .map(|account| ServedAccount { account: account.account.clone(), policy: account.policy.clone() });
-        let accounts = Accounts::new(served);
+        for kept in store.api_accounts().await? {
+            accounts.put(&kept.record);
+        }
         let workers = workers(&settings.accounts, &store, &clock)?;
         let listen_error = |source| StartError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         let page_tokens = PageTokens::new(&page_token_key);
         let tasks = TaskTracker::new();
+        let questions = Questions::default();
+        let supervisor = Supervisor::new(
+            store.clone(),
+            accounts.clone(),
+            questions.clone(),
+            clock.clone(),
+            settings.sealing_keys.clone(),
+            settings.api_accounts.endpoints,
+        );
         let serving = Serving {
             store: store.clone(),
             accounts,
@@ -158,13 +200,14 @@ impl App {
             page_tokens,
             portal: settings.portal,
             callers: Callers::new(settings.report_only_callers),
-            questions: Questions::default(),
+            questions,
+            sealing_keys: settings.sealing_keys,
             watches: Watches::new(settings.watching, tasks.clone()),
             stop: CancellationToken::new(),
         };
         let change_log_retention = settings.change_log_retention;
         let serving = Arc::new(serving);
-        Ok(Self { address, listener, store, serving, workers, tasks, change_log_retention, migrated })
+        Ok(Self { address, listener, store, serving, workers, supervisor, tasks, change_log_retention, migrated })
     }
 
     /// Where gRPC is served.
@@ -202,15 +245,19 @@ impl App {
         for worker in self.workers {
             let asked = self.serving.questions.answered_by(worker.account());
             tasks.spawn(worker.answerer().run(asked, ended.clone()));
-            let (stop, guard) = (ended.clone(), ended.clone().drop_guard());
-            tasks.spawn(async move {
-                let _stops_the_others = guard;
-                worker.run(stop).await;
-            });
+            tasks.spawn(worker.run_as_part_of(ended.clone(), ended.clone()));
         }
         let clock = self.serving.clock.clone();
         tasks.spawn(forget_changes(self.store.clone(), clock, self.change_log_retention, ended.clone()));
         tasks.spawn(forget_former_values(self.store.clone(), self.serving.clock.clone(), ended.clone()));
+        tasks.spawn({
+            let supervised = self.supervisor.run(tasks.clone(), ended.clone());
+            let guard = ended.clone().drop_guard();
+            async move {
+                let _stops_the_others = guard;
+                supervised.await;
+            }
+        });
         let store = self.store.clone();
         let readiness = ended.clone();
         let when_ready = async |health: grpc::Health| {

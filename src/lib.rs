@@ -8,6 +8,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod sealing;
 pub mod store;
 pub mod operations;
 pub mod partner_center;

@@ -12,7 +12,9 @@ use crate::config::settings::{self, ACCOUNTS_TABLE, ACCOUNTS_VARIABLE};
 use crate::config::{secret, upstream_address, value};
 use crate::domain::account::{Cloud, PartnerAccount};
 use crate::domain::ids::{PartnerAccountId, TenantId};
-use crate::partner_center::settings::{Endpoints, LARGEST_PAGE, Settings as UpstreamSettings, Timeouts};
+use crate::partner_center::settings::{
+    APPLICATION_NAME, Endpoints, LARGEST_PAGE, Settings as UpstreamSettings, Timeouts,
+};
 
 const EXAMPLE: &str = "[partner_accounts.contoso]";
 
@@ -55,7 +57,10 @@ pub(super) fn note_absence(reader: &mut Reader<'_>) -> Noted {
     reader.note_problem(Problem {
         key: ACCOUNTS_TABLE.to_owned(),
         variable: ACCOUNTS_VARIABLE.to_owned(),
-        what: "there is no partner account, so there is nothing to serve".to_owned(),
+        what:
+            "there is no partner account, so there is nothing to serve; with a sealing_key_file they may come from the \
+               API"
+            .to_owned(),
         example: EXAMPLE.to_owned(),
     })
 }
@@ -112,9 +117,9 @@ fn account(
     let client_secret = reader.value(&settings::CLIENT_SECRET_FILE, of, secret::read);
     let endpoints = endpoints(reader, of, cloud);
     let own_pace = service::pace_of_account(reader, of, pace);
-    let (pace, cloud, tenant_id) = (own_pace?, cloud?, tenant_id?);
+    let (pace, cloud, tenant_id) = (own_pace?.whole()?, cloud?, tenant_id?);
     Ok(AccountSettings {
-        policy: pace.policy()?,
+        policy: pace.policy,
         partner_center: UpstreamSettings {
             endpoints: endpoints?,
             tenant_id,
@@ -123,7 +128,7 @@ fn account(
             requests_per_minute: pace.requests_per_minute,
             concurrency: pace.concurrency,
             page_size: LARGEST_PAGE,
-            application_name: concat!("CustomerGuard/", env!("CARGO_PKG_VERSION")).to_owned(),
+            application_name: APPLICATION_NAME.to_owned(),
             timeouts: Timeouts::USUAL,
         },
         account: PartnerAccount { display_name: display_name?, kind: kind?, cloud, tenant_id, id },

@@ -18,10 +18,11 @@ mod upstream_address;
 mod value;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::app;
 use crate::grpc::WatchLimits;
+use crate::sealing::SealingKeys;
 use crate::telemetry;
 
 pub use environment::Environment;
@@ -46,16 +47,21 @@ impl Config {
         let mut reader = reader::Reader::new(sources)?;
         unknown::note_in_file(&mut reader);
         let service = service::read(&mut reader);
+        let sealing_keys = service::sealing_keys(&mut reader);
         let pace = service::pace(&mut reader);
         let ids = accounts::ids(&mut reader);
         unknown::note_in_environment(&mut reader, &ids);
-        if ids.is_empty() {
+        // With a key they may come from the API.
+        if ids.is_empty() && matches!(sealing_keys, Ok(None)) {
             accounts::note_absence(&mut reader);
         }
         let accounts = accounts::read(&mut reader, ids, pace.as_ref().map_err(|noted| *noted));
         let effective = reader.finish()?;
         // Invariant: nothing was noted, so everything has a value.
-        let (Ok(service), Ok(accounts)) = (service, accounts) else { return Err(Problems(Vec::new())) };
+        let (Ok(service), Ok(accounts), Ok(sealing_keys)) = (service, accounts, sealing_keys) else {
+            return Err(Problems(Vec::new()));
+        };
+        let Ok(pace) = pace.and_then(|pace| pace.whole()) else { return Err(Problems(Vec::new())) };
         let app = app::Settings {
             listen: service.listen,
             database: service.database,
@@ -64,6 +70,8 @@ impl Config {
             change_log_retention: service.change_log_retention,
             watching: WatchLimits::USUAL,
             accounts,
+            sealing_keys,
+            api_accounts: app::ApiAccountSettings { pace, endpoints: None },
         };
         Ok(Self { app, log: service.log, effective })
     }
@@ -88,6 +96,11 @@ fn read_one<T>(
     reader.finish()?;
     // Invariant: nothing was noted, so there is a value.
     found.map_err(|_| Problems(Vec::new()))
+}
+
+/// The sealing keys in a file, or what is wrong with it.
+pub fn sealing_keys_of(file: &Path) -> Result<SealingKeys, String> {
+    secret::sealing_keys(&file.display().to_string())
 }
 
 /// The portal link when nobody sets one.

@@ -1,19 +1,38 @@
-//! Reads a secret from its file. Neither the secret nor the path is ever part of what is said about it: somebody may
+//! Reads secrets from their files: client secrets, and the keys that seal others. Neither the secret nor the path is ever part of what is said about it: somebody may
 //! have put the secret where the path belongs.
 
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::value::Wrong;
+use crate::sealing::SealingKeys;
 
-/// No client secret is longer; another file was meant.
+/// No secret is longer; another file was meant.
 const LONGEST_SECRET: u64 = 4096;
 
 /// The secret in that file, without the white space around it.
 pub(super) fn read(path: &str) -> Result<SecretString, Wrong> {
+    let text = private_text(path)?;
+    let secret = text.expose_secret().trim();
+    if secret.is_empty() {
+        return Err("names an empty file".to_owned());
+    }
+    if secret.contains(char::is_whitespace) {
+        return Err("names a file that holds more than a secret: there is white space inside".to_owned());
+    }
+    Ok(SecretString::from(secret))
+}
+
+/// The sealing keys in that file.
+pub(super) fn sealing_keys(path: &str) -> Result<SealingKeys, Wrong> {
+    SealingKeys::parse(&private_text(path)?).map_err(|error| format!("names a file that {error}"))
+}
+
+/// The text of a file that only its owner may read.
+fn private_text(path: &str) -> Result<SecretString, Wrong> {
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "names a file that does not exist".to_owned(),
         ErrorKind::PermissionDenied => "names a file that this user may not read".to_owned(),
@@ -32,14 +51,7 @@ pub(super) fn read(path: &str) -> Result<SecretString, Wrong> {
     }
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(|_| "names a file that is no text".to_owned())?;
-    let secret = text.trim();
-    if secret.is_empty() {
-        return Err("names an empty file".to_owned());
-    }
-    if secret.contains(char::is_whitespace) {
-        return Err("names a file that holds more than a secret: there is white space inside".to_owned());
-    }
-    Ok(SecretString::from(secret))
+    Ok(SecretString::from(text))
 }
 
 #[cfg(unix)]

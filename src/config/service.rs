@@ -3,20 +3,22 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::reader::{Noted, Reader};
+use crate::config::secret;
 use crate::config::settings::{self, Setting};
 use crate::config::value::{self, Wrong};
-use crate::domain::policy::{Night, SyncPolicy};
+use crate::domain::policy::{self, Night, SyncPolicy};
 use crate::grpc::PortalLink;
+use crate::sealing::SealingKeys;
 use crate::telemetry;
 
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
+/// What is forgotten within the hour no watch can resume at, and in ten years nobody wants to.
+const RETENTION: RangeInclusive<Duration> =
+    RangeInclusive::new(Duration::from_secs(3600), Duration::from_secs(3650 * 24 * 3600));
 
 /// What stands once.
 pub(super) struct Service {
@@ -37,21 +39,22 @@ pub(super) struct Pace {
     list_interval: Duration,
     verify_within: Duration,
     manual_cooldown: Duration,
-    pub requests_per_minute: NonZeroU32,
-    pub concurrency: NonZeroUsize,
+    requests_per_minute: NonZeroU32,
+    concurrency: NonZeroUsize,
 }
 
 impl Pace {
-    /// The policy of an account that is kept level so.
-    pub(super) fn policy(&self) -> Result<SyncPolicy, Noted> {
-        Ok(SyncPolicy {
+    /// The same as the service uses it.
+    pub(super) fn whole(&self) -> Result<policy::Pace, Noted> {
+        let policy = SyncPolicy {
             // Both were read, so they are sound.
             night: Night::new(&self.night, &self.time_zone).map_err(|_| Noted)?,
             audit_interval: self.audit_interval,
             list_interval: self.list_interval,
             verify_within: self.verify_within,
             manual_cooldown: self.manual_cooldown,
-        })
+        };
+        Ok(policy::Pace { policy, requests_per_minute: self.requests_per_minute, concurrency: self.concurrency })
     }
 }
 
@@ -61,8 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Service, Noted> {
     let database = database(reader);
     let portal = reader.value(&settings::PORTAL_LINK, None, value::portal_link);
     let report_only_callers = reader.value(&settings::REPORT_ONLY_CALLERS, None, value::names);
-    // What is forgotten within the hour no watch can resume at, and in ten years nobody wants to.
-    let retention = value::duration(HOUR, 3650 * DAY);
+    let retention = value::duration(RETENTION);
     let retention = reader.value(&settings::CHANGE_LOG_RETENTION, None, retention);
     let filter = reader.value(&settings::LOG, None, value::log_filter);
     let format = reader.value(&settings::LOG_FORMAT, None, value::log_format);
@@ -85,6 +87,11 @@ pub(super) fn listen(reader: &mut Reader<'_>) -> Result<SocketAddr, Noted> {
 /// Reads where the database is.
 pub(super) fn database(reader: &mut Reader<'_>) -> Result<PathBuf, Noted> {
     reader.value(&settings::DATABASE, None, value::path)
+}
+
+/// Reads the keys that seal secrets, if there is a file of them.
+pub(super) fn sealing_keys(reader: &mut Reader<'_>) -> Result<Option<SealingKeys>, Noted> {
+    reader.optional(&settings::SEALING_KEY_FILE, None, secret::sealing_keys)
 }
 
 /// Reads the service's pace.
@@ -111,11 +118,10 @@ enum Whose<'a> {
 }
 
 fn read_pace(reader: &mut Reader<'_>, whose: &Whose<'_>) -> Result<Pace, Noted> {
-    let interval = value::duration(SECOND, HOUR);
-    let list = value::duration(SECOND, DAY);
-    // Partner Center keeps no promise that is shorter, and a month without a look is no guard.
-    let verify = value::duration(MINUTE, 31 * DAY);
-    let cooldown = value::duration(Duration::ZERO, DAY);
+    let interval = value::duration(policy::AUDIT_INTERVAL);
+    let list = value::duration(policy::LIST_INTERVAL);
+    let verify = value::duration(policy::VERIFY_WITHIN);
+    let cooldown = value::duration(policy::MANUAL_COOLDOWN);
     let night = one(reader, whose, &settings::NIGHT, |pace| pace.night.clone(), value::night);
     let time_zone = one(reader, whose, &settings::TIME_ZONE, |pace| pace.time_zone.clone(), value::time_zone);
     let audit_interval = one(reader, whose, &settings::AUDIT_INTERVAL, |pace| pace.audit_interval, interval);

@@ -129,6 +129,17 @@ pub(super) const CHANGE_LOG_RETENTION: Setting = setting(
     "How long changes of customers are kept. A watch resumes where it was left within this time; after it, it begins \
      with all customers.",
 );
+pub(super) const SEALING_KEY_FILE: Setting = Setting {
+    key: "sealing_key_file",
+    scope: Scope::Service,
+    fallback: Fallback::Derived("none, and no credentials can be set by a call"),
+    example: "/etc/customer-guard/sealing.key",
+    printing: Printing::Forbidden,
+    doc: "The file that holds the keys under which secrets that come by a call are sealed, readable by its owner only \
+          (chmod 600): one key a line, 32 bytes in Base64, as `head -c 32 /dev/urandom | base64` makes them. The first \
+          seals and every one opens, so a key is replaced by putting a new one before it. Losing it means setting those \
+          credentials again.",
+};
 /// What is logged.
 pub const LOG: Setting = setting(
     "log",
@@ -269,12 +280,13 @@ pub(super) const AUDIENCE: Setting = setting(
 );
 
 /// Every setting, in the order of the documentation.
-pub const ALL: [&Setting; 24] = [
+pub const ALL: [&Setting; 25] = [
     &LISTEN,
     &DATABASE,
     &PORTAL_LINK,
     &REPORT_ONLY_CALLERS,
     &CHANGE_LOG_RETENTION,
+    &SEALING_KEY_FILE,
     &LOG,
     &LOG_FORMAT,
     &NIGHT,

@@ -7,6 +7,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+/// A sealing key, as a line of its file.
+const KEY: &str = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=\n";
+
 /// A folder with a file and a secret in it.
 struct Folder(TempDir);
 
@@ -23,6 +26,12 @@ impl Folder {
 
     fn secret(&self, text: &str) -> PathBuf {
         let path = self.write("secret", text);
+        set_mode(&path, 0o600);
+        path
+    }
+
+    fn sealing_keys(&self, text: &str) -> PathBuf {
+        let path = self.write("sealing.key", text);
         set_mode(&path, 0o600);
         path
     }
@@ -63,9 +72,10 @@ fn only_problem(read: Result<Config, Problems>) -> (String, String) {
 }
 
 /// The template as it is when every setting it shows is set.
-fn filled_template(secret: &Path) -> String {
+fn filled_template(secret: &Path, key: &Path) -> String {
     let uncommented = template().lines().map(uncomment).collect::<Vec<_>>().join("\n");
-    uncommented.replace("/etc/customer-guard/contoso.secret", &secret.display().to_string())
+    let with_key = uncommented.replace("/etc/customer-guard/sealing.key", &key.display().to_string());
+    with_key.replace("/etc/customer-guard/contoso.secret", &secret.display().to_string())
 }
 
 fn uncomment(line: &str) -> &str {
@@ -78,7 +88,9 @@ fn uncomment(line: &str) -> &str {
 #[test]
 fn the_template_read_back_is_the_defaults() {
     let folder = Folder::new();
-    let filled = folder.read(&filled_template(&folder.secret("s3cret")), &[]).expect("a sound template");
+    let filled = folder
+        .read(&filled_template(&folder.secret("s3cret"), &folder.sealing_keys(KEY)), &[])
+        .expect("a sound template");
     let least = folder.read(&folder.account("contoso", 1), &[]).expect("a sound file");
     assert_eq!(filled.app.listen, least.app.listen);
     assert_eq!(filled.app.database, least.app.database);
@@ -88,7 +100,9 @@ fn the_template_read_back_is_the_defaults() {
     assert_eq!(filled.app.accounts[0].partner_center.endpoints, least.app.accounts[0].partner_center.endpoints);
     assert_eq!(filled.effective.len(), settings::ALL.len());
     let untouched = problems(folder.read(&template(), &[]));
-    assert_eq!(untouched[0].1, "there is no partner account, so there is nothing to serve");
+    let expected = "there is no partner account, so there is nothing to serve; with a sealing_key_file they may come from \
+                    the API";
+    assert_eq!(untouched[0].1, expected);
 }
 
 #[test]
@@ -271,4 +285,34 @@ fn a_migration_needs_no_account() {
     let environment = Environment::of([("CUSTOMER_GUARD_DATABASE".to_owned(), "a.db".to_owned())]);
     let sources = Sources { file: None, environment: &environment, flags: &[] };
     assert_eq!(Config::read_database(sources), Ok(PathBuf::from("a.db")));
+}
+
+#[test]
+fn with_a_sealing_key_the_accounts_may_come_from_the_api_alone() {
+    let folder = Folder::new();
+    let text = |path: &Path| format!("night = \"0 3 * * *\"\nsealing_key_file = {:?}\n", path.display().to_string());
+    let config = folder.read(&text(&folder.sealing_keys(KEY)), &[]).expect("a sound configuration");
+    assert!(config.app.accounts.is_empty() && config.app.sealing_keys.is_some());
+    assert_eq!(config.app.api_accounts.pace.policy.night.expression(), "0 3 * * *");
+    assert!(config.app.api_accounts.endpoints.is_none(), "accounts of the API are reached where their cloud is");
+}
+
+#[test]
+fn a_sealing_key_file_has_to_be_private_and_hold_keys_and_is_never_shown() {
+    let folder = Folder::new();
+    let path = folder.sealing_keys(KEY);
+    let text = format!("sealing_key_file = {:?}\n{}", path.display().to_string(), folder.account("contoso", 1));
+    let shown = format!("{:?}", folder.read(&text, &[]).expect("a sound configuration"));
+    assert!(shown.contains("sealing_key_file = (not shown)") && !shown.contains(KEY.trim()), "{shown}");
+    for (keys, mode, expected) in [
+        (KEY, 0o640, "chmod 600"),
+        ("\n", 0o600, "holds no key"),
+        ("hunter2\n", 0o600, "holds no key on line 1"),
+        (&format!("{KEY}{KEY}"), 0o600, "the same key twice"),
+    ] {
+        set_mode(&folder.sealing_keys(keys), mode);
+        let (key, what) = only_problem(folder.read(&text, &[]));
+        assert_eq!(key, "sealing_key_file");
+        assert!(what.contains(expected) && !what.contains("hunter2") && !what.contains("sealing.key"), "{what}");
+    }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::clock::Timestamp;
 use crate::domain::account::{Cloud, PartnerKind};
 use crate::domain::ids::TenantId;
-use crate::domain::policy::Night;
+use crate::domain::policy::{self, Night, written};
 use crate::grpc::PortalLink;
 use crate::telemetry::{self, LogFormat};
 
@@ -63,18 +63,16 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, Wrong> {
 
 /// A night's cron expression; whether it ever comes is part of the answer.
 pub(super) fn night(text: &str) -> Result<String, Wrong> {
-    // Any zone and any start will do: only what the expression says is looked at.
-    let night = Night::new(text, "UTC").map_err(|error| error.to_string())?;
-    let start = Timestamp::from_micros(1_767_225_600_000_000);
-    night.after(start).map(|_| text.to_owned()).ok_or_else(|| "never comes".to_owned())
+    Night::check_expression(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
 pub(super) fn time_zone(text: &str) -> Result<String, Wrong> {
-    Night::new("0 2 * * *", text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+    Night::check_zone(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// A duration such as `60s` between two others.
-pub(super) fn duration(shortest: Duration, longest: Duration) -> impl Fn(&str) -> Result<Duration, Wrong> {
+/// A duration such as `60s` within that range.
+pub(super) fn duration(range: RangeInclusive<Duration>) -> impl Fn(&str) -> Result<Duration, Wrong> {
+    let (shortest, longest) = range.into_inner();
     move |text| {
         let found = parsed_duration(text).ok_or_else(|| "is no duration such as 60s, 15m, 24h or 2d".to_owned())?;
         if found < shortest {
@@ -101,28 +99,19 @@ fn parsed_duration(text: &str) -> Option<Duration> {
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
-/// A duration as it would be set.
-pub(super) fn written(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
-    let unit = units.into_iter().find(|(size, _)| seconds >= *size && seconds.is_multiple_of(*size));
-    let (size, name) = unit.unwrap_or((1, "s"));
-    format!("{}{name}", seconds / size)
-}
-
-/// More calls than Partner Center allows anybody are a slip of the pen.
-const REQUESTS_PER_MINUTE_MAX: u32 = 60_000;
-/// So many open calls per account that the machine, not Partner Center, would be the limit.
-const CONCURRENCY_MAX: usize = 64;
-
 pub(super) fn requests_per_minute(text: &str) -> Result<NonZeroU32, Wrong> {
-    let found = text.parse::<NonZeroU32>().ok().filter(|found| found.get() <= REQUESTS_PER_MINUTE_MAX);
-    found.ok_or_else(|| format!("is no whole number from 1 to {REQUESTS_PER_MINUTE_MAX}"))
+    whole_number(text, policy::REQUESTS_PER_MINUTE)
 }
 
 pub(super) fn concurrency(text: &str) -> Result<NonZeroUsize, Wrong> {
-    let found = text.parse::<NonZeroUsize>().ok().filter(|found| found.get() <= CONCURRENCY_MAX);
-    found.ok_or_else(|| format!("is no whole number from 1 to {CONCURRENCY_MAX}"))
+    let found: NonZeroU32 = whole_number(text, policy::CONCURRENCY)?;
+    // Invariant: what is within the range fits everywhere.
+    NonZeroUsize::try_from(found).map_err(|_| "is too large".to_owned())
+}
+
+fn whole_number(text: &str, range: RangeInclusive<u32>) -> Result<NonZeroU32, Wrong> {
+    let found = text.parse::<NonZeroU32>().ok().filter(|found| range.contains(&found.get()));
+    found.ok_or_else(|| format!("is no whole number from {} to {}", range.start(), range.end()))
 }
 
 pub(super) fn kind(text: &str) -> Result<PartnerKind, Wrong> {
@@ -154,7 +143,7 @@ mod tests {
 
     #[test]
     fn durations_are_numbers_with_a_unit() {
-        let any = duration(Duration::ZERO, 400 * DAY);
+        let any = duration(Duration::ZERO..=400 * DAY);
         for (text, seconds) in [("0s", 0), ("60s", 60), ("15m", 900), ("24h", 86_400), ("2d", 172_800)] {
             assert_eq!(any(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
@@ -167,7 +156,7 @@ mod tests {
 
     #[test]
     fn durations_have_bounds_that_are_told() {
-        let within = duration(Duration::from_secs(60), DAY);
+        let within = duration(Duration::from_secs(60)..=DAY);
         assert_eq!(within("59s"), Err("is shorter than 1m".to_owned()));
         assert_eq!(within("25h"), Err("is longer than 1d".to_owned()));
     }

@@ -1,6 +1,8 @@
 //! A partner account: one Partner Center connection.
 
-use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::clock::Timestamp;
+use crate::domain::ids::{PartnerAccountId, Revision, TenantId};
+use crate::domain::sync_settings::SyncSettings;
 
 /// How the partner sells; decides who can change a customer in Partner Center.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,60 @@ impl Cloud {
     }
 }
 
+/// Where an account comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountOrigin {
+    /// The service's configuration, which alone changes it.
+    Configuration,
+    /// A call.
+    Api,
+}
+
+impl AccountOrigin {
+    /// Every origin.
+    pub const ALL: [Self; 2] = [Self::Configuration, Self::Api];
+
+    /// The name used in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Configuration => "CONFIGURATION",
+            Self::Api => "API",
+        }
+    }
+
+    /// The origin of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.name() == name)
+    }
+}
+
+/// Whether an account is synchronized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountState {
+    /// It is.
+    Active,
+    /// An operator stopped it; its customers are served and guarded as they are.
+    Disabled,
+}
+
+impl AccountState {
+    /// Every state.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Disabled];
+
+    /// The name used in the store.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Disabled => "DISABLED",
+        }
+    }
+
+    /// The state of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
 /// One Partner Center connection, without its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartnerAccount {
@@ -75,4 +131,27 @@ pub struct PartnerAccount {
     pub cloud: Cloud,
     /// The partner's own tenant.
     pub tenant_id: TenantId,
+}
+
+/// Everything that is kept about a partner account and may be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// The account.
+    pub account: PartnerAccount,
+    /// Where it comes from.
+    pub origin: AccountOrigin,
+    /// Whether it is synchronized.
+    pub state: AccountState,
+    /// How it is kept level, as far as it says.
+    pub settings: SyncSettings,
+    /// The application that signs in; empty before anybody said.
+    pub client_id: String,
+    /// When its credentials were set by a call.
+    pub credentials_set_at: Option<Timestamp>,
+    /// Grows with every change.
+    pub revision: Revision,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
 }

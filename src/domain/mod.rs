@@ -6,6 +6,9 @@
 
 pub mod ids;
 pub mod account;
+pub mod account_draft;
+pub mod standstill;
+pub mod sync_settings;
 pub mod contact;
 pub mod customer;
 pub mod change;

@@ -1,5 +1,7 @@
 //! What is promised and when work is due, per partner account: pure, including the calendar.
 
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -7,6 +9,35 @@ use chrono_tz::Tz;
 use croner::Cron;
 
 use crate::clock::Timestamp;
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How often the audit log may be read.
+pub const AUDIT_INTERVAL: RangeInclusive<Duration> = RangeInclusive::new(SECOND, HOUR);
+/// How often the customer list may be read.
+pub const LIST_INTERVAL: RangeInclusive<Duration> = RangeInclusive::new(SECOND, DAY);
+/// Partner Center keeps no promise that is shorter, and a month without a look is no guard.
+pub const VERIFY_WITHIN: RangeInclusive<Duration> = RangeInclusive::new(MINUTE, Duration::from_secs(31 * 24 * 3600));
+/// How long after a full sync nobody may start another by hand.
+pub const MANUAL_COOLDOWN: RangeInclusive<Duration> = RangeInclusive::new(Duration::ZERO, DAY);
+/// More calls than Partner Center allows anybody are a slip of the pen.
+pub const REQUESTS_PER_MINUTE: RangeInclusive<u32> = RangeInclusive::new(1, 60_000);
+/// So many open calls per account that the machine, not Partner Center, would be the limit.
+pub const CONCURRENCY: RangeInclusive<u32> = RangeInclusive::new(1, 64);
+/// The longest cron expression that is looked at.
+const EXPRESSION_MAX: usize = 200;
+
+/// A duration as it would be set, such as `15m`.
+pub fn written(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let unit = units.into_iter().find(|(size, _)| seconds >= *size && seconds.is_multiple_of(*size));
+    let (size, name) = unit.unwrap_or((1, "s"));
+    format!("{}{name}", seconds / size)
+}
 
 /// When the night of an account begins: a cron expression in a time zone.
 ///
@@ -28,14 +59,40 @@ pub enum NightError {
     /// The time zone.
     #[error("is not an IANA time zone")]
     Zone,
+    /// The expression is sound and never comes true.
+    #[error("never comes")]
+    Never,
 }
 
 impl Night {
     /// A night from a cron expression and an IANA time zone.
     pub fn new(expression: &str, zone: &str) -> Result<Self, NightError> {
-        let cron = Cron::from_str(expression).map_err(|_| NightError::Cron)?;
+        let short = Some(expression).filter(|text| text.len() <= EXPRESSION_MAX).ok_or(NightError::Cron)?;
+        let cron = Cron::from_str(short).map_err(|_| NightError::Cron)?;
         let zone = Tz::from_str(zone).map_err(|_| NightError::Zone)?;
         Ok(Self { expression: expression.to_owned(), cron, zone })
+    }
+
+    /// What is wrong with a cron expression, whatever the time zone.
+    pub fn check_expression(expression: &str) -> Result<(), NightError> {
+        // Any zone and any start will do: only what the expression says is looked at.
+        let start = Timestamp::from_micros(1_767_225_600_000_000);
+        Self::new(expression, "UTC")?.after(start).map(|_| ()).ok_or(NightError::Never)
+    }
+
+    /// What is wrong with a time zone.
+    pub fn check_zone(zone: &str) -> Result<(), NightError> {
+        Tz::from_str(zone).map(|_| ()).map_err(|_| NightError::Zone)
+    }
+
+    /// The cron expression.
+    pub fn expression(&self) -> &str {
+        &self.expression
+    }
+
+    /// The IANA time zone.
+    pub fn zone(&self) -> &'static str {
+        self.zone.name()
     }
 
     /// The first night that begins after `instant`; `None` if the expression never comes true again.
@@ -65,6 +122,17 @@ pub struct SyncPolicy {
     pub verify_within: Duration,
     /// How long after a full sync nobody may start another by hand.
     pub manual_cooldown: Duration,
+}
+
+/// Everything about how an account is kept level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pace {
+    /// When work is due, and what is promised.
+    pub policy: SyncPolicy,
+    /// How many calls to Partner Center a minute at most.
+    pub requests_per_minute: NonZeroU32,
+    /// How many of them are open at a time, at most.
+    pub concurrency: NonZeroUsize,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! Services convert, call one operation and convert back. Every error is made in [`details`], by the table in
 //! [`status`].
 
+mod account_messages;
 mod caller;
 mod convert;
 mod customers;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::operations::accounts::Accounts;
 use crate::operations::questions::Questions;
+use crate::sealing::SealingKeys;
 use crate::store::Store;
 
 pub use caller::Callers;
@@ -58,6 +60,8 @@ pub struct Serving {
     pub questions: Questions,
     /// The open watches.
     pub watches: Watches,
+    /// Seals credentials; without it none can be set.
+    pub sealing_keys: Option<SealingKeys>,
     /// Cancelled when the service is about to stop; streams end then.
     pub stop: CancellationToken,
 }

@@ -1,57 +1,144 @@
 //! `PartnerAccountService`: parse, call the operation, convert.
 
+use std::fmt;
 use std::sync::Arc;
 
+use secrecy::SecretString;
 use tonic::{Request, Response, Status};
 
+use crate::domain::account::AccountRecord;
+use crate::domain::ids::PartnerAccountId;
+use crate::grpc::account_messages::{self, creation_of, partner_account, update_of};
+use crate::grpc::details::invalid;
+use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto::partner_account_service_server::PartnerAccountService;
-use crate::grpc::{Serving, proto};
+use crate::grpc::requests::{both, page_size};
+use crate::grpc::{Serving, caller, names, proto, repeat, status};
+use crate::operations::check_partner_account_health::check_partner_account_health;
+use crate::operations::create_partner_account::create_partner_account;
+use crate::operations::once::{Once, Outcome};
+use crate::operations::partner_accounts::{get_partner_account, list_partner_accounts};
+use crate::operations::set_partner_account_credentials::{problems, set_partner_account_credentials};
+use crate::operations::update_partner_account::update_partner_account;
 
 /// The service.
 #[derive(Clone, Debug)]
 pub struct PartnerAccounts(pub(super) Arc<Serving>);
 
+impl fmt::Debug for proto::SetPartnerAccountCredentialsRequest {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, client_id, client_secret: _ } = self;
+        out.debug_struct("SetPartnerAccountCredentialsRequest")
+            .field("name", name)
+            .field("client_id", client_id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn kept(record: &AccountRecord) -> Vec<u8> {
+    repeat::keep(Ok(partner_account(record)))
+}
+
+fn answered(outcome: Outcome<AccountRecord>) -> Result<Response<proto::PartnerAccount>, Status> {
+    match outcome {
+        Outcome::Now(record) => Ok(Response::new(partner_account(&record))),
+        Outcome::Before(answer) => repeat::again(&answer).map(Response::new),
+    }
+}
+
 #[tonic::async_trait]
 impl PartnerAccountService for PartnerAccounts {
     async fn get_partner_account(
         &self,
-        _request: Request<proto::GetPartnerAccountRequest>,
+        request: Request<proto::GetPartnerAccountRequest>,
     ) -> Result<Response<proto::PartnerAccount>, Status> {
-        Err(Status::unimplemented("STUB"))
+        let caller = caller::of(&request)?;
+        let account = names::account("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
+        let found = get_partner_account(&self.0.store, &self.0.accounts, &caller, &account).await;
+        Ok(Response::new(partner_account(&found.map_err(status::partner_account)?)))
     }
 
     async fn list_partner_accounts(
         &self,
-        _request: Request<proto::ListPartnerAccountsRequest>,
+        request: Request<proto::ListPartnerAccountsRequest>,
     ) -> Result<Response<proto::ListPartnerAccountsResponse>, Status> {
-        Err(Status::unimplemented("STUB"))
+        let caller = caller::of(&request)?;
+        let request = request.into_inner();
+        let size = page_size(request.page_size).map_err(|problem| invalid(&[problem]))?;
+        let context = TokenContext { list: "ListPartnerAccounts", parent: "", caller: &caller.subject };
+        let after = match request.page_token.as_str() {
+            "" => None,
+            token => {
+                let place = self.0.page_tokens.open(context, token).map_err(|_| status::invalid_page_token())?;
+                Some(place.parse::<PartnerAccountId>().map_err(|_| status::invalid_page_token())?)
+            }
+        };
+        let listed = list_partner_accounts(&self.0.store, &self.0.accounts, &caller, after.as_ref(), size).await;
+        let listed = listed.map_err(status::partner_account)?;
+        let next_page_token = match &listed.next {
+            Some(next) => self.0.page_tokens.seal(context, next.as_str()).ok_or_else(status::no_randomness)?,
+            None => String::new(),
+        };
+        let partner_accounts = listed.accounts.iter().map(partner_account).collect();
+        Ok(Response::new(proto::ListPartnerAccountsResponse { partner_accounts, next_page_token }))
     }
 
     async fn create_partner_account(
         &self,
-        _request: Request<proto::CreatePartnerAccountRequest>,
+        request: Request<proto::CreatePartnerAccountRequest>,
     ) -> Result<Response<proto::PartnerAccount>, Status> {
-        Err(Status::unimplemented("STUB"))
+        let caller = caller::of(&request)?;
+        let mut request = request.into_inner();
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = repeat::key(&caller, "CreatePartnerAccount", &request_id, &request);
+        let (wanted, key) = both(creation_of(&request), key).map_err(|problems| invalid(&problems))?;
+        let once = key.map(|key| Once { key, answer: &kept });
+        let created = create_partner_account(&self.0.store, &self.0.accounts, &caller, wanted, once).await;
+        answered(created.map_err(status::create_partner_account)?)
     }
 
     async fn update_partner_account(
         &self,
-        _request: Request<proto::UpdatePartnerAccountRequest>,
+        request: Request<proto::UpdatePartnerAccountRequest>,
     ) -> Result<Response<proto::PartnerAccount>, Status> {
-        Err(Status::unimplemented("STUB"))
+        let caller = caller::of(&request)?;
+        let mut request = request.into_inner();
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = repeat::key(&caller, "UpdatePartnerAccount", &request_id, &request);
+        let (wanted, key) = both(update_of(&request), key).map_err(|problems| invalid(&problems))?;
+        let once = key.map(|key| Once { key, answer: &kept });
+        let updated = update_partner_account(&self.0.store, &self.0.accounts, &caller, wanted, once).await;
+        answered(updated.map_err(status::update_partner_account)?)
     }
 
     async fn set_partner_account_credentials(
         &self,
-        _request: Request<proto::SetPartnerAccountCredentialsRequest>,
+        request: Request<proto::SetPartnerAccountCredentialsRequest>,
     ) -> Result<Response<proto::PartnerAccount>, Status> {
-        Err(Status::unimplemented("STUB"))
+        let caller = caller::of(&request)?;
+        let proto::SetPartnerAccountCredentialsRequest { name, client_id, client_secret } = request.into_inner();
+        let client_secret = SecretString::from(client_secret);
+        let account = names::account("name", &name);
+        let mut wrong: Vec<_> = account.as_ref().err().cloned().into_iter().collect();
+        wrong.extend(problems(&client_id, &client_secret));
+        let (Ok(account), true) = (account, wrong.is_empty()) else { return Err(invalid(&wrong)) };
+        let Serving { store, accounts, sealing_keys, .. } = &*self.0;
+        let keys = sealing_keys.as_ref();
+        let set =
+            set_partner_account_credentials(store, accounts, keys, &caller, &account, &client_id, &client_secret).await;
+        Ok(Response::new(partner_account(&set.map_err(status::set_credentials)?)))
     }
 
     async fn check_partner_account_health(
         &self,
-        _request: Request<proto::CheckPartnerAccountHealthRequest>,
+        request: Request<proto::CheckPartnerAccountHealthRequest>,
     ) -> Result<Response<proto::PartnerAccountHealth>, Status> {
-        Err(Status::unimplemented("STUB"))
+        let caller = caller::of(&request)?;
+        let account = names::account("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
+        let Serving { store, accounts, sealing_keys, questions, clock, .. } = &*self.0;
+        let keys = sealing_keys.as_ref();
+        let checked = check_partner_account_health(store, accounts, keys, questions, &caller, &account).await;
+        let checks = checked.map_err(status::partner_account)?;
+        Ok(Response::new(account_messages::health(&account, checks, clock.now())))
     }
 }

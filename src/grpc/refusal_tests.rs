@@ -4,7 +4,7 @@ use tonic_types::StatusExt;
 
 use super::*;
 use crate::clock::Timestamp;
-use crate::domain::account::{Cloud, PartnerAccount};
+use crate::domain::account::{AccountState, Cloud, PartnerAccount};
 use crate::domain::contact::{Contact, ContactField, ContactRole};
 use crate::domain::customer::{Billing, CustomerStatus, MicrosoftLink, SyncState};
 use crate::domain::ids::{CustomerId, DecisionId, Epoch, PartnerAccountId, Revision, TenantId, Ticket};
@@ -29,6 +29,8 @@ fn account(kind: PartnerKind) -> ServedAccount {
             verify_within: hour * 24,
             manual_cooldown: hour,
         },
+        state: AccountState::Active,
+        revision: Revision::FIRST,
     }
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::domain::account::PartnerAccount;
-use crate::domain::ids::PartnerAccountId;
-use crate::domain::policy::SyncPolicy;
+use crate::domain::account::{AccountRecord, AccountState, PartnerAccount};
+use crate::domain::ids::{PartnerAccountId, Revision};
+use crate::domain::policy::{Pace, SyncPolicy};
 
 /// One account and its policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,11 +16,20 @@ pub struct ServedAccount {
     pub account: PartnerAccount,
     /// How it is kept level.
     pub policy: SyncPolicy,
+    /// Whether it is synchronized.
+    pub state: AccountState,
+    /// Which of its revisions this is.
+    pub revision: Revision,
 }
 
 /// The accounts, by id. Cheap to clone; all clones see the same.
 #[derive(Clone, Debug)]
-pub struct Accounts(watch::Sender<BTreeMap<PartnerAccountId, Arc<ServedAccount>>>);
+pub struct Accounts {
+    served: watch::Sender<BTreeMap<PartnerAccountId, Arc<ServedAccount>>>,
+    /// Which revision of an account of the API synchronization goes by.
+    followed: watch::Sender<BTreeMap<PartnerAccountId, Revision>>,
+    usual: Arc<Pace>,
+}
 
 /// There is no such account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,19 +37,56 @@ pub struct Accounts(watch::Sender<BTreeMap<PartnerAccountId, Arc<ServedAccount>>
 pub struct AccountNotFound(pub PartnerAccountId);
 
 impl Accounts {
-    /// These accounts.
-    pub fn new(accounts: impl IntoIterator<Item = ServedAccount>) -> Self {
-        let by_id = accounts.into_iter().map(|served| (served.account.id.clone(), Arc::new(served)));
-        Self(watch::Sender::new(by_id.collect()))
+    /// No account yet; `usual` is how one is kept level as far as it does not say.
+    pub fn new(usual: Pace) -> Self {
+        let (served, followed) = (watch::Sender::default(), watch::Sender::default());
+        Self { served, followed, usual: Arc::new(usual) }
+    }
+
+    /// From now on the account is served as this record says. A record that is older than the known one changes nothing.
+    pub fn put(&self, record: &AccountRecord) {
+        let served = ServedAccount {
+            account: record.account.clone(),
+            policy: self.pace_of(record).policy,
+            state: record.state,
+            revision: record.revision,
+        };
+        self.served.send_if_modified(|accounts| {
+            let known = accounts.get(&record.account.id);
+            let is_news = known.is_none_or(|known| known.revision < served.revision);
+            if is_news {
+                accounts.insert(record.account.id.clone(), Arc::new(served));
+            }
+            is_news
+        });
+    }
+
+    /// How an account is kept level.
+    pub fn pace_of(&self, record: &AccountRecord) -> Pace {
+        record.settings.over(&self.usual)
     }
 
     /// The account of that id.
     pub fn find(&self, id: &PartnerAccountId) -> Result<Arc<ServedAccount>, AccountNotFound> {
-        self.0.borrow().get(id).cloned().ok_or_else(|| AccountNotFound(id.clone()))
+        self.served.borrow().get(id).cloned().ok_or_else(|| AccountNotFound(id.clone()))
     }
 
     /// Every account, by id.
     pub fn all(&self) -> Vec<Arc<ServedAccount>> {
-        self.0.borrow().values().cloned().collect()
+        self.served.borrow().values().cloned().collect()
+    }
+
+    /// Synchronization goes by that revision of the account.
+    pub fn note_followed(&self, id: &PartnerAccountId, revision: Revision) {
+        self.followed.send_modify(|followed| {
+            followed.insert(id.clone(), revision);
+        });
+    }
+
+    /// Waits until synchronization goes by that revision of the account, or a later one.
+    pub async fn followed(&self, id: &PartnerAccountId, revision: Revision) {
+        let goes_by = |followed: &BTreeMap<_, Revision>| followed.get(id).is_some_and(|known| *known >= revision);
+        // An error is the end of every sender, and this one is held here.
+        let _ = self.followed.subscribe().wait_for(goes_by).await;
     }
 }

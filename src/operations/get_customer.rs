@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::{Customer, Relationship};
 use crate::domain::ids::{CustomerId, PartnerAccountId, Revision, TenantId};
-use crate::operations::accounts::{AccountNotFound, Accounts};
+use crate::operations::accounts::{AccountNotFound, Accounts, ServedAccount};
 use crate::operations::look_now::{Look, NoLook, look_now};
 use crate::store::{self, Store};
 
@@ -74,10 +74,10 @@ pub async fn get_customer(
 ) -> Result<FoundCustomer, GetCustomerError> {
     let GetCustomer { account, id, max_staleness, allow_stale, min_revision } = wanted;
     caller.may(Action::ReadCustomers, account)?;
-    accounts.find(account)?;
+    let served = accounts.find(account)?;
     let customer = present(store, account, *id).await?;
     let found = match max_staleness {
-        Some(most) => as_fresh_as(store, customer, *most, now).await,
+        Some(most) => as_fresh_as(store, &served, customer, *most, now).await,
         None => Ok(customer),
     };
     let found = match found {
@@ -101,6 +101,7 @@ async fn present(store: &Store, account: &PartnerAccountId, id: CustomerId) -> R
 /// The customer, verified no longer ago than `most`; Partner Center is asked if need be.
 async fn as_fresh_as(
     store: &Store,
+    served: &ServedAccount,
     customer: Customer,
     most: Duration,
     now: Timestamp,
@@ -109,7 +110,7 @@ async fn as_fresh_as(
     let Some(tenant) = too_old(&customer, oldest) else { return Ok(customer) };
     // Whoever takes no age at all wants a question that is sent after the call.
     let look = if most.is_zero() { Look::Anew } else { Look::Shared };
-    let (cause, retry_after) = match look_now(store, &customer.account, tenant, look, now).await {
+    let (cause, retry_after) = match look_now(store, served, tenant, look, now).await {
         Ok(()) => {
             let looked_at = present(store, &customer.account, customer.id).await?;
             if too_old(&looked_at, oldest).is_none() {

@@ -1,3 +1,5 @@
+use std::num::{NonZeroU32, NonZeroUsize};
+
 use super::*;
 use crate::clock::Clock;
 use crate::domain::account::{Cloud, PartnerAccount, PartnerKind};
@@ -5,11 +7,11 @@ use crate::domain::contact::Contact;
 use crate::domain::create::{CustomerDraft, admit};
 use crate::domain::ids::{Epoch, Ticket};
 use crate::domain::observation::{MicrosoftProfile, ObservationMark, Observed};
-use crate::domain::policy::{Night, SyncPolicy};
-use crate::operations::accounts::ServedAccount;
+use crate::domain::policy::{Night, Pace, SyncPolicy};
+use crate::domain::sync_settings::SyncSettings;
 use crate::operations::apply_observations::{Answered, apply_observations};
 use crate::operations::questions::{Asked, Question};
-use crate::store::{Error, Priority};
+use crate::store::{ConfiguredAccount, Error, Priority};
 
 const TENANT: &str = "1b06e0a2-4f4a-4ae1-9c50-2f4a7c3d9e11";
 
@@ -67,10 +69,18 @@ async fn bench() -> Bench {
         domain: "linden.example".to_owned(),
         ..CustomerDraft::default()
     };
+    let pace = Pace { policy, requests_per_minute: NonZeroU32::MIN, concurrency: NonZeroUsize::MIN };
+    let configured = ConfiguredAccount {
+        account: partner,
+        client_id: "an application".to_owned(),
+        settings: SyncSettings::of(&pace),
+    };
+    let accounts = Accounts::new(pace);
     let admitted = admit(&account(), draft, clock.now()).expect("a sound draft");
     let customer = store
         .write("bench", async |tx| {
-            tx.save_partner_account(&partner).await.map_err(|error| Error::Backstop(error.to_string()))?;
+            let saved = tx.save_configured_account(&configured).await;
+            accounts.put(&saved.map_err(|error| Error::Backstop(error.to_string()))?);
             tx.mark_dirty(&account(), &[tenant()], Priority::Signal, None).await?;
             tx.save_new(admitted, "caller").await
         })
@@ -79,7 +89,6 @@ async fn bench() -> Bench {
     let work = store.dirty_customers(&account(), clock.now(), 1).await.expect("work").remove(0);
     let seen = [Answered { work, observation: answer(10) }];
     apply_observations(&store, &account(), &seen).await.expect("it waits");
-    let accounts = Accounts::new([ServedAccount { account: partner, policy }]);
     let questions = Questions::default();
     let asked = questions.answered_by(&account());
     Bench { store, accounts, questions, asked, customer, _folder: folder }

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::domain::account::AccountState;
+use crate::domain::ids::TenantId;
+use crate::domain::standstill::Standstill;
+use crate::operations::accounts::ServedAccount;
 use crate::operations::questions::PATIENCE;
 use crate::store::{self, Hindrance, Store};
 
@@ -42,11 +45,17 @@ pub(super) enum NoLook {
 /// Looks at the customer of that tenant. What came of it is in the store.
 pub(super) async fn look_now(
     store: &Store,
-    account: &PartnerAccountId,
+    served: &ServedAccount,
     tenant: TenantId,
     look: Look,
     now: Timestamp,
 ) -> Result<(), NoLook> {
+    let account = &served.account.id;
+    match served.state {
+        AccountState::Active => {}
+        // Nobody would look before somebody makes it active again.
+        AccountState::Disabled => return Err(unavailable(Some(Standstill::Disabled.reason().to_owned()))),
+    }
     not_throttled(&store.hindrance(account).await?, now)?;
     let mut changes = store.sync_work_changes(account);
     let wanted = store

@@ -13,6 +13,8 @@ use crate::domain::observation::Observation;
 
 /// How long a caller waits for Partner Center; below the ten seconds that many clients give a call.
 pub const PATIENCE: Duration = Duration::from_secs(8);
+/// How long a caller waits for a health check, which asks several things in turn; below the longest a call may take.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(25);
 /// When to ask again if nothing better is known.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// How many questions of an account may wait.
@@ -35,6 +37,55 @@ pub enum Question {
         /// The answer.
         reply: oneshot::Sender<Result<Option<TenantId>, NoAnswer>>,
     },
+    /// Can the account do what synchronization needs?
+    Health {
+        /// The answer.
+        reply: oneshot::Sender<Vec<HealthCheck>>,
+    },
+}
+
+/// What a health check tries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HealthCheckKind {
+    /// Whether there are credentials.
+    Credentials,
+    /// Whether the customer list can be read, for which the account has to sign in.
+    CustomerList,
+    /// Whether the audit log can be read.
+    AuditLog,
+    /// Whether the webhook registration can be read.
+    WebhookRegistration,
+}
+
+/// One thing that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What.
+    pub kind: HealthCheckKind,
+    /// Whether everything synchronization promises can be kept without it.
+    pub optional: bool,
+    /// Why it does not work, if it does not.
+    pub failure: Option<Failure>,
+}
+
+/// Why something does not work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A stable name of what is wrong.
+    pub reason: String,
+    /// What to do, for an operator.
+    pub remedy: String,
+}
+
+impl Failure {
+    /// One that passes by itself, with a short description without values.
+    pub fn passing(cause: &str) -> Self {
+        let remedy = format!(
+            "Partner Center cannot be asked now ({cause}). If that does not pass by itself, check the network and whether \
+             Partner Center is available."
+        );
+        Self { reason: "SOURCE_UNAVAILABLE".to_owned(), remedy }
+    }
 }
 
 /// Why there is no answer.
@@ -87,9 +138,21 @@ impl Questions {
         asked
     }
 
+    /// Nobody answers the questions of an account any more.
+    pub fn no_longer_answered(&self, account: &PartnerAccountId) {
+        self.0.send_modify(|accounts| {
+            accounts.remove(account);
+        });
+    }
+
     /// What a customer is now. Real time on purpose: it is a caller that waits.
     pub async fn customer(&self, account: &PartnerAccountId, tenant: TenantId) -> Result<Observation, NoAnswer> {
-        self.ask(account, |reply| Question::Customer { tenant, reply }).await?
+        self.ask(account, PATIENCE, |reply| Question::Customer { tenant, reply }).await?
+    }
+
+    /// Whether an account can do what synchronization needs.
+    pub async fn health(&self, account: &PartnerAccountId) -> Result<Vec<HealthCheck>, NoAnswer> {
+        self.ask(account, HEALTH_PATIENCE, |reply| Question::Health { reply }).await
     }
 
     /// Which customer of the partner has exactly that domain, in whatever case.
@@ -98,19 +161,20 @@ impl Questions {
         account: &PartnerAccountId,
         domain: String,
     ) -> Result<Option<TenantId>, NoAnswer> {
-        self.ask(account, |reply| Question::Domain { domain, reply }).await?
+        self.ask(account, PATIENCE, |reply| Question::Domain { domain, reply }).await?
     }
 
     async fn ask<T>(
         &self,
         account: &PartnerAccountId,
+        patience: Duration,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
     ) -> Result<T, NoAnswer> {
         let asks = self.0.borrow().get(account).cloned();
         let asks = asks.ok_or_else(|| NoAnswer::unavailable("NO_CREDENTIALS"))?;
         let (reply, answer) = oneshot::channel();
         asks.try_send(question(reply)).map_err(|_| NoAnswer::unavailable("TOO_MANY_QUESTIONS"))?;
-        match tokio::time::timeout(PATIENCE, answer).await {
+        match tokio::time::timeout(patience, answer).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) | Err(_) => Err(NoAnswer::unavailable("NO_ANSWER_IN_TIME")),
         }

@@ -53,11 +53,11 @@ pub async fn refresh_customer(
     now: Timestamp,
 ) -> Result<Customer, RefreshCustomerError> {
     caller.may(Action::ReadCustomers, account)?;
-    accounts.find(account)?;
+    let served = accounts.find(account)?;
     let not_found = || RefreshCustomerError::CustomerNotFound(account.clone(), id);
     let customer = store.customer(account, id).await?.ok_or_else(not_found)?;
     let link = customer.microsoft.ok_or_else(|| RefreshCustomerError::NotMicrosoft(account.clone(), id))?;
-    match look_now(store, account, link.tenant_id, Look::Anew, now).await {
+    match look_now(store, &served, link.tenant_id, Look::Anew, now).await {
         Ok(()) => store.customer(account, id).await?.ok_or_else(not_found),
         Err(NoLook::Unavailable { cause, retry_after }) => {
             Err(RefreshCustomerError::SourceUnavailable { account: account.clone(), cause, retry_after })

@@ -37,8 +37,17 @@ impl PartnerCenter {
     /// [`Fate::ListingRestart`](crate::partner_center::error::Fate) when the listing cannot go on from `link`.
     pub async fn list_customers(&self, link: Option<&PageLink>) -> Result<CustomerPage, Error> {
         let first_page = format!("size={}", self.0.page_size);
-        let headers = link.and_then(PageLink::header_map).unwrap_or_default();
-        self.customer_page(link.map_or(&first_page, PageLink::query), headers).await
+        let query = link.map_or(first_page.as_str(), PageLink::query);
+        self.customer_page(query, link.and_then(PageLink::header_map).unwrap_or_default()).await
+    }
+
+    /// Whether the customer list can be read at all: asks for its smallest page.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot.
+    pub async fn try_customer_list(&self) -> Result<(), Error> {
+        self.customer_page("size=1", HeaderMap::new()).await.map(|_| ())
     }
 
     /// The page of the customer list that the query asks for.

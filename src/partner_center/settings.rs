@@ -17,6 +17,9 @@ use crate::partner_center::error::SetupError;
 /// The largest page to ask for: Partner Center's default (FACTS 2.1, 5.1); its maximum is not documented.
 pub const LARGEST_PAGE: u16 = 500;
 
+/// How we introduce ourselves.
+pub const APPLICATION_NAME: &str = concat!("CustomerGuard/", env!("CARGO_PKG_VERSION"));
+
 /// One partner account's connection.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -18,7 +18,7 @@ impl Store {
     }
 }
 
-fn account(row: &SqliteRow) -> Result<PartnerAccount, Error> {
+pub(super) fn account(row: &SqliteRow) -> Result<PartnerAccount, Error> {
     let text = |column: &str| row.try_get::<&str, _>(column);
     let corrupt = |column: &str| Error::Corrupt(format!("partner_account.{column}"));
     Ok(PartnerAccount {
@@ -38,7 +38,13 @@ impl Tx {
             VALUES ($1, $2, $3, $4, $5, $6, $6)
             ON CONFLICT (id) DO UPDATE SET display_name = $2, kind = $3, cloud = $4, updated_at = $6
             RETURNING tenant_id";
+        const TAKEN: &str = "SELECT id FROM partner_account WHERE tenant_id = $1 AND id <> $2";
         let now = self.now().micros();
+        let taken = sqlx::query(TAKEN).bind(account.tenant_id.to_string()).bind(account.id.as_str());
+        if let Some(by) = taken.fetch_optional(self.connection()).await.map_err(Error::from)? {
+            let by: String = by.try_get(0).map_err(Error::from)?;
+            return Err(TenantChanged::Taken { account: account.id.clone(), by });
+        }
         let row = sqlx::query(UPSERT)
             .bind(account.id.as_str())
             .bind(&account.display_name)
@@ -101,6 +107,14 @@ pub enum TenantChanged {
     Another {
         /// The account.
         account: PartnerAccountId,
+    },
+    /// Another account is known with the tenant.
+    #[error("partner account {account} has the tenant of partner account {by} in the store; each account has its own")]
+    Taken {
+        /// The account.
+        account: PartnerAccountId,
+        /// The one that has the tenant.
+        by: String,
     },
     /// The store failed.
     #[error(transparent)]

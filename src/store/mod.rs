@@ -4,6 +4,7 @@
 //! writes are methods of [`Tx`], reached only through [`Store::write`]. There is no method that writes a
 //! contact: [`Tx::save_edit`] takes proof of a review, [`Tx::save_plan`] takes a plan made from an observation.
 
+mod account_records;
 mod accounts;
 mod audit_records;
 mod change_feed;
@@ -39,6 +40,7 @@ use sqlx::sqlite::SqlitePool;
 use crate::clock::Clock;
 use crate::store::wakeup::Wakeups;
 
+pub use account_records::{ConfiguredAccount, KeptAccount, SealedCredentials};
 pub use accounts::TenantChanged;
 pub use change_feed::{ChangeBatch, ChangesAfter, CustomerChange, SeenAhead};
 pub use customer_lookup::SharedKey;

@@ -18,6 +18,7 @@ pub struct Tx {
     transaction: Transaction<'static, Sqlite>,
     woken: BTreeSet<PartnerAccountId>,
     changes_customers: bool,
+    wakes_accounts: bool,
 }
 
 impl Tx {
@@ -36,6 +37,11 @@ impl Tx {
     /// Wakes whoever waits for customers to change, once this transaction is committed.
     pub(super) const fn tell_of_changes(&mut self) {
         self.changes_customers = true;
+    }
+
+    /// Wakes whoever waits for accounts to come and change, once this transaction is committed.
+    pub(super) const fn wake_accounts(&mut self) {
+        self.wakes_accounts = true;
     }
 
     /// The connection, for the statements of this module's siblings.
@@ -80,7 +86,13 @@ impl Store {
         // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
         let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
         let transaction = begun.map_err(Error::from)?;
-        let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new(), changes_customers: false };
+        let mut tx = Tx {
+            now: self.clock.now(),
+            transaction,
+            woken: BTreeSet::new(),
+            changes_customers: false,
+            wakes_accounts: false,
+        };
         match body(&mut tx).await {
             Ok(value) => {
                 tx.transaction.commit().await.map_err(Error::from)?;
@@ -89,6 +101,9 @@ impl Store {
                 }
                 if tx.changes_customers {
                     self.wakeups.tell_of_changes();
+                }
+                if tx.wakes_accounts {
+                    self.wakeups.wake_accounts();
                 }
                 Ok(value)
             }

@@ -10,16 +10,18 @@ use tokio::sync::watch;
 use crate::domain::ids::PartnerAccountId;
 use crate::store::Store;
 
-/// One counter per account that somebody has waited for, and one for customers, wherever they are.
+/// One counter per account that somebody has waited for, one for customers, wherever they are, and one for the accounts as
+/// such.
 #[derive(Clone, Default)]
 pub(super) struct Wakeups {
-    accounts: Arc<Mutex<HashMap<PartnerAccountId, watch::Sender<u64>>>>,
+    work: Arc<Mutex<HashMap<PartnerAccountId, watch::Sender<u64>>>>,
     customers: watch::Sender<u64>,
+    accounts: watch::Sender<u64>,
 }
 
 impl Wakeups {
     pub(super) fn wake(&self, account: &PartnerAccountId) {
-        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counter) = accounts.get(account) {
             counter.send_modify(|count| *count = count.wrapping_add(1));
         }
@@ -29,8 +31,12 @@ impl Wakeups {
         self.customers.send_modify(|count| *count = count.wrapping_add(1));
     }
 
+    pub(super) fn wake_accounts(&self) {
+        self.accounts.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
     fn subscribe(&self, account: &PartnerAccountId) -> watch::Receiver<u64> {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         accounts.entry(account.clone()).or_default().subscribe()
     }
 }
@@ -44,5 +50,10 @@ impl Store {
     /// Changes whenever a committed transaction changed customers, of whatever account.
     pub fn customer_changes(&self) -> watch::Receiver<u64> {
         self.wakeups.customers.subscribe()
+    }
+
+    /// Changes whenever a committed transaction made or changed a partner account.
+    pub fn account_changes(&self) -> watch::Receiver<u64> {
+        self.wakeups.accounts.subscribe()
     }
 }

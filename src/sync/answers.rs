@@ -4,11 +4,16 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::ids::PartnerAccountId;
+use crate::clock::Clock;
+use crate::domain::account::AccountState;
+use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::domain::observation::Observation;
+use crate::domain::standstill::Standstill;
 use crate::operations::questions::{Asked, NoAnswer, Question};
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::{Error, Fate};
 use crate::store::Store;
+use crate::sync::health;
 use crate::sync::tickets::Tickets;
 use crate::sync::trouble::FIRST_REST;
 
@@ -21,7 +26,9 @@ pub struct Answerer {
     account: PartnerAccountId,
     upstream: PartnerCenter,
     store: Store,
+    clock: Clock,
     tickets: Tickets,
+    state: AccountState,
 }
 
 impl Answerer {
@@ -29,9 +36,17 @@ impl Answerer {
         account: PartnerAccountId,
         upstream: PartnerCenter,
         store: Store,
+        clock: Clock,
         tickets: Tickets,
     ) -> Self {
-        Self { account, upstream, store, tickets }
+        Self { account, upstream, store, clock, tickets, state: AccountState::Active }
+    }
+
+    /// In a disabled account nobody asks about customers any more; whether it could work again is still answered.
+    #[must_use]
+    pub const fn of_account_that_is(mut self, state: AccountState) -> Self {
+        self.state = state;
+        self
     }
 
     /// Answers until `stop`.
@@ -50,21 +65,44 @@ impl Answerer {
     }
 
     async fn answer(&self, question: Question) {
+        // Whoever asked may have gone.
         match question {
             Question::Customer { tenant, reply } => {
-                let answer = match self.tickets.next(&self.store, &self.account).await {
-                    Ok(mark) => self.upstream.observe(tenant, mark).await.map_err(|error| no_answer(&error)),
-                    Err(error) => {
-                        tracing::error!(account = %self.account, error = %error, "a question cannot use the store");
-                        Err(NoAnswer::Unavailable { cause: "STORE_UNAVAILABLE".to_owned(), retry_after: FIRST_REST })
-                    }
-                };
-                // Whoever asked may have gone.
-                let _ = reply.send(answer);
+                let _ = reply.send(self.customer(tenant).await);
             }
             Question::Domain { domain, reply } => {
-                let answer = self.upstream.tenant_of_domain(&domain).await.map_err(|error| no_answer(&error));
-                let _ = reply.send(answer);
+                let _ = reply.send(self.tenant_of_domain(&domain).await);
+            }
+            Question::Health { reply } => {
+                let _ = reply.send(health::check(&self.upstream, self.clock.now()).await);
+            }
+        }
+    }
+
+    async fn customer(&self, tenant: TenantId) -> Result<Observation, NoAnswer> {
+        self.active()?;
+        match self.tickets.next(&self.store, &self.account).await {
+            Ok(mark) => self.upstream.observe(tenant, mark).await.map_err(|error| no_answer(&error)),
+            Err(error) => {
+                tracing::error!(account = %self.account, error = %error, "a question cannot use the store");
+                Err(NoAnswer::Unavailable { cause: "STORE_UNAVAILABLE".to_owned(), retry_after: FIRST_REST })
+            }
+        }
+    }
+
+    async fn tenant_of_domain(&self, domain: &str) -> Result<Option<TenantId>, NoAnswer> {
+        self.active()?;
+        self.upstream.tenant_of_domain(domain).await.map_err(|error| no_answer(&error))
+    }
+
+    /// Nobody asks about the customers of an account that an operator stopped.
+    fn active(&self) -> Result<(), NoAnswer> {
+        match self.state {
+            AccountState::Active => Ok(()),
+            AccountState::Disabled => {
+                let [reason, remedy] =
+                    [Standstill::Disabled.reason(), Standstill::Disabled.remedy()].map(str::to_owned);
+                Err(NoAnswer::AccountBlocked { reason, remedy })
             }
         }
     }

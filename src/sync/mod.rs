@@ -8,9 +8,11 @@
 mod answers;
 mod audit_poll;
 mod drain;
+mod health;
 mod listing;
 mod removals;
 mod runs;
+mod supervisor;
 mod tickets;
 mod trouble;
 mod webhook_check;
@@ -31,6 +33,7 @@ use crate::sync::tickets::Tickets;
 use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
 pub use answers::Answerer;
+pub use supervisor::Supervisor;
 
 /// How long to wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
@@ -110,6 +113,15 @@ impl Worker {
         }
     }
 
+    /// As [`Worker::run`]. A worker that ends without being told to cancels `service`: half a service is worse than none.
+    pub async fn run_as_part_of(self, service: CancellationToken, stop: CancellationToken) {
+        let guard = service.drop_guard();
+        self.run(stop.clone()).await;
+        if stop.is_cancelled() {
+            guard.disarm();
+        }
+    }
+
     /// Does a bounded piece of everything that is due, and returns when to come back.
     pub async fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();
@@ -164,7 +176,8 @@ impl Worker {
 
     /// Answers questions about the account's customers beside this worker, in the same order and at the same pace.
     pub fn answerer(&self) -> Answerer {
-        Answerer::new(self.account.clone(), self.upstream.clone(), self.store.clone(), self.tickets.clone())
+        let Self { account, upstream, store, clock, tickets, .. } = self;
+        Answerer::new(account.clone(), upstream.clone(), store.clone(), clock.clone(), tickets.clone())
     }
 
     /// The account whose worker this is.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use customer_guard::domain::access::{Caller, Role, Scope};
+use customer_guard::domain::access::{Caller, Role};
 use customer_guard::domain::field::Field;
 use customer_guard::grpc::proto::{
     CreateCustomerRequest, Customer, DeleteCustomerRequest, DismissPendingLinkRequest, DuplicateReason,
@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::harness::cast::{LINDEN, bakery, contact, guarded, linden_profile, whole_contact};
 use crate::harness::database::{count, writer};
 use crate::harness::told::{Told, fields};
-use crate::harness::{Plan, World, eventually, micros};
+use crate::harness::{Plan, World, eventually, micros, pace};
 
 /// The tenant of the bakery in Partner Center.
 const BAKERY: Uuid = Uuid::from_u128(0xba4e_0000_0000_4000_8000_0000_0000_0001);
@@ -634,7 +634,7 @@ async fn links_are_decided_by_operators_and_shown_to_those_who_may_see_contacts(
     let store =
         Store::open_sqlite_for_reading(&world.guard.database, world.guard.clock.clone()).await.expect("it opens");
     // No account is served: whoever is allowed is told so, and nothing is written.
-    let (accounts, questions) = (Accounts::new([]), Questions::default());
+    let (accounts, questions) = (Accounts::new(pace(&Plan::usual())), Questions::default());
     let contoso = "contoso".parse().expect("an id");
     let (id, tenant) = (FIRST.parse().expect("an id"), LINDEN.to_string().parse().expect("an id"));
     // Who; what is missing to link or unlink, and to dismiss; whether they may look.

@@ -33,4 +33,6 @@ mod restart;
 mod watching;
 mod watch_resuming;
 mod shutdown;
+mod partner_accounts;
+mod partner_account_secrets;
 mod database_guard;

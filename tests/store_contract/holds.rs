@@ -1,14 +1,19 @@
 //! Holds: who waits for an operator, and what a decision leaves behind.
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
 
+use customer_guard::clock::Timestamp;
 use customer_guard::domain::access::{Caller, Role};
+use customer_guard::domain::account::{AccountOrigin, AccountRecord, AccountState};
 use customer_guard::domain::customer::SyncState;
 use customer_guard::domain::hold::{Hold, HoldId};
+use customer_guard::domain::ids::Revision;
 use customer_guard::domain::observation::{GoneAnswer, Observed};
-use customer_guard::domain::policy::{Night, SyncPolicy};
+use customer_guard::domain::policy::{Night, Pace, SyncPolicy};
 use customer_guard::domain::removal;
-use customer_guard::operations::accounts::{Accounts, ServedAccount};
+use customer_guard::domain::sync_settings::SyncSettings;
+use customer_guard::operations::accounts::Accounts;
 use customer_guard::operations::holds::{HoldError, Ruling, decide_hold, list_holds};
 use customer_guard::operations::once::Outcome;
 use customer_guard::store::RunKind;
@@ -70,7 +75,21 @@ fn accounts() -> Accounts {
         verify_within: std::time::Duration::from_secs(86_400),
         manual_cooldown: std::time::Duration::from_secs(3_600),
     };
-    Accounts::new([ServedAccount { account: partner("contoso", 0), policy }])
+    let pace = Pace { policy, requests_per_minute: NonZeroU32::MIN, concurrency: NonZeroUsize::MIN };
+    let settings = SyncSettings::of(&pace);
+    let accounts = Accounts::new(pace);
+    accounts.put(&AccountRecord {
+        account: partner("contoso", 0),
+        origin: AccountOrigin::Configuration,
+        state: AccountState::Active,
+        settings,
+        client_id: "an-application".to_owned(),
+        credentials_set_at: None,
+        revision: Revision::FIRST,
+        created_at: Timestamp::from_micros(0),
+        updated_at: Timestamp::from_micros(0),
+    });
+    accounts
 }
 
 async fn decide(bench: &Bench, id: HoldId, ruling: Ruling) -> Result<Hold, HoldError> {

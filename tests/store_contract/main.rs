@@ -32,6 +32,7 @@ mod memory;
 mod filters;
 mod observations;
 mod opening;
+mod partner_accounts;
 mod plans;
 mod removal;
 mod holds;

@@ -1,21 +1,25 @@
 //! The demo's settings: as a service would have them, but quick, as its Partner Center is on this machine.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use customer_guard::app::{AccountSettings, Settings};
-use customer_guard::config::usual_portal_link;
+use customer_guard::app::{AccountSettings, ApiAccountSettings, Settings};
+use customer_guard::config::{sealing_keys_of, usual_portal_link};
 use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use customer_guard::domain::ids::TenantId;
-use customer_guard::domain::policy::{Night, SyncPolicy};
+use customer_guard::domain::policy::{Night, Pace as SyncPace, SyncPolicy};
 use customer_guard::grpc::WatchLimits;
-use customer_guard::partner_center::settings::{Endpoints, LARGEST_PAGE, Settings as UpstreamSettings, Timeouts};
+use customer_guard::partner_center::settings::{
+    APPLICATION_NAME, Endpoints, LARGEST_PAGE, Settings as UpstreamSettings, Timeouts,
+};
+use customer_guard::sealing::SealingKeys;
 use customer_guard::simulator::partner::{Partner, PartnerKind as SimulatedKind};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::world::World;
 
@@ -63,7 +67,32 @@ pub(super) fn settings(
         portal: usual_portal_link().context("the usual portal link is broken")?,
         report_only_callers: BTreeSet::new(),
         accounts: accounts.collect::<anyhow::Result<_>>()?,
+        sealing_keys: Some(sealing_keys(&folder.join("sealing.key"))?),
+        api_accounts: ApiAccountSettings {
+            pace: SyncPace { policy, requests_per_minute: REQUESTS_PER_MINUTE, concurrency: CONCURRENCY },
+            endpoints: Some(endpoints(simulator)),
+        },
     })
+}
+
+/// The keys in that file; a key of its own is made for a new demo.
+fn sealing_keys(file: &Path) -> anyhow::Result<SealingKeys> {
+    if !file.exists() {
+        let line = SealingKeys::fresh_line()?;
+        let mut options = std::fs::File::options();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options.open(file).and_then(|mut file| file.write_all(line.expose_secret().as_bytes()));
+        written.with_context(|| format!("{} cannot be written", file.display()))?;
+    }
+    sealing_keys_of(file).map_err(|wrong| anyhow::anyhow!("{}: {wrong}", file.display()))
+}
+
+/// Everybody finds the simulator instead of Microsoft.
+fn endpoints(simulator: SocketAddr) -> Endpoints {
+    let root = format!("http://{simulator}");
+    Endpoints { api_root: root.clone(), authority: root, ..UpstreamSettings::endpoints_of(Cloud::Global) }
 }
 
 fn account(partner: &Partner, simulator: SocketAddr, policy: &SyncPolicy) -> anyhow::Result<AccountSettings> {
@@ -74,21 +103,18 @@ fn account(partner: &Partner, simulator: SocketAddr, policy: &SyncPolicy) -> any
     };
     let tenant_id = TenantId::new(partner.tenant_id);
     let id = partner.name.parse()?;
-    let root = format!("http://{simulator}");
-    let endpoints =
-        Endpoints { api_root: root.clone(), authority: root, ..UpstreamSettings::endpoints_of(Cloud::Global) };
     Ok(AccountSettings {
         account: PartnerAccount { id, display_name: partner.name.clone(), kind, cloud: Cloud::Global, tenant_id },
         policy: policy.clone(),
         partner_center: UpstreamSettings {
-            endpoints,
+            endpoints: endpoints(simulator),
             tenant_id,
             client_id: partner.client_id.clone(),
             client_secret: SecretString::from(partner.client_secret.clone()),
             requests_per_minute: REQUESTS_PER_MINUTE,
             concurrency: CONCURRENCY,
             page_size: LARGEST_PAGE,
-            application_name: concat!("CustomerGuard/", env!("CARGO_PKG_VERSION")).to_owned(),
+            application_name: APPLICATION_NAME.to_owned(),
             timeouts: Timeouts::USUAL,
         },
     })

@@ -1,1 +1,89 @@
 //! Errors of partner accounts.
+
+use tonic::{Code, Status};
+
+use super::{account_not_found, no_randomness, not_allowed, request_id_reused, store};
+use crate::domain::ids::PartnerAccountId;
+use crate::grpc::details::{Problem, invalid};
+use crate::grpc::names::account_name;
+use crate::grpc::proto::ErrorReason;
+use crate::operations::create_partner_account::CreatePartnerAccountError;
+use crate::operations::partner_accounts::PartnerAccountError;
+use crate::operations::set_partner_account_credentials::SetCredentialsError;
+use crate::operations::update_partner_account::UpdatePartnerAccountError;
+
+/// `GetPartnerAccount`, `ListPartnerAccounts`, `CheckPartnerAccountHealth`.
+pub fn partner_account(error: PartnerAccountError) -> Status {
+    match error {
+        PartnerAccountError::Denied(denied) => not_allowed(&denied),
+        PartnerAccountError::AccountNotFound(missing) => account_not_found(&missing),
+        PartnerAccountError::Store(error) => store(&error),
+    }
+}
+
+/// `CreatePartnerAccount`.
+pub fn create_partner_account(error: CreatePartnerAccountError) -> Status {
+    match error {
+        CreatePartnerAccountError::Denied(denied) => not_allowed(&denied),
+        CreatePartnerAccountError::Invalid(problems) => invalid(&problems),
+        CreatePartnerAccountError::IdTaken(id) => {
+            let name = account_name(&id);
+            taken(format!("{name} exists, or existed in the configuration; choose another id"), Some(name))
+        }
+        CreatePartnerAccountError::TenantTaken { account, by } => {
+            let other = by.as_ref().map(account_name);
+            let whose = other.as_deref().unwrap_or("another partner account");
+            taken(format!("the tenant of {} belongs to {whose} already", account_name(&account)), other)
+        }
+        CreatePartnerAccountError::RequestIdReused(_) => request_id_reused(),
+        CreatePartnerAccountError::Store(error) => store(&error),
+    }
+}
+
+/// `UpdatePartnerAccount`.
+pub fn update_partner_account(error: UpdatePartnerAccountError) -> Status {
+    match error {
+        UpdatePartnerAccountError::Denied(denied) => not_allowed(&denied),
+        UpdatePartnerAccountError::AccountNotFound(missing) => account_not_found(&missing),
+        UpdatePartnerAccountError::Configured(id) => configured(&id),
+        UpdatePartnerAccountError::Stale(id) => {
+            let name = account_name(&id);
+            let message = format!("{name} changed since its etag was read; read it again");
+            Problem::new(Code::Aborted, ErrorReason::StaleEtag, message).with("partnerAccount", name).status()
+        }
+        UpdatePartnerAccountError::Invalid(problems) => invalid(&problems),
+        UpdatePartnerAccountError::RequestIdReused(_) => request_id_reused(),
+        UpdatePartnerAccountError::Store(error) => store(&error),
+    }
+}
+
+/// `SetPartnerAccountCredentials`.
+pub fn set_credentials(error: SetCredentialsError) -> Status {
+    match error {
+        SetCredentialsError::Denied(denied) => not_allowed(&denied),
+        SetCredentialsError::AccountNotFound(missing) => account_not_found(&missing),
+        SetCredentialsError::Configured(id) => configured(&id),
+        SetCredentialsError::NoSealingKey => {
+            let message = "the service has no key to seal secrets with; its operator sets sealing_key_file";
+            Problem::new(Code::FailedPrecondition, ErrorReason::SealingKeyMissing, message).status()
+        }
+        SetCredentialsError::NoRandomness(_) => no_randomness(),
+        SetCredentialsError::Store(error) => store(&error),
+    }
+}
+
+fn taken(message: String, by: Option<String>) -> Status {
+    let problem = Problem::new(Code::AlreadyExists, ErrorReason::PartnerAccountExists, message);
+    match by {
+        Some(name) => problem.with("partnerAccount", name).status(),
+        None => problem.status(),
+    }
+}
+
+fn configured(id: &PartnerAccountId) -> Status {
+    let name = account_name(id);
+    let message = format!("{name} comes from the service's configuration and is changed there");
+    Problem::new(Code::FailedPrecondition, ErrorReason::AccountManagedByConfiguration, message)
+        .with("partnerAccount", name)
+        .status()
+}

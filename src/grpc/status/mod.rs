@@ -7,6 +7,8 @@ pub mod links;
 mod pauses;
 pub mod watch;
 
+pub use accounts::{create_partner_account, partner_account, set_credentials, update_partner_account};
+
 use std::time::Duration;
 
 use tonic::{Code, Status};

@@ -1,5 +1,6 @@
 //! A service under test: an App, its upstream, its clients, and the time they live in.
 
+pub mod accounts;
 pub mod cast;
 pub mod database;
 pub mod told;
@@ -12,17 +13,19 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use customer_guard::app::{AccountSettings, App, RunError, Settings};
+use customer_guard::app::{AccountSettings, ApiAccountSettings, App, RunError, Settings};
 use customer_guard::clock::{Clock, Timestamp};
 use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use customer_guard::domain::ids::TenantId;
-use customer_guard::domain::policy::{Night, SyncPolicy};
+use customer_guard::domain::policy::{Night, Pace, SyncPolicy};
 use customer_guard::grpc::PortalLink;
 use customer_guard::grpc::WatchLimits;
 use customer_guard::grpc::proto;
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
+use customer_guard::grpc::proto::partner_account_service_client::PartnerAccountServiceClient;
 use customer_guard::grpc::proto::sync_service_client::SyncServiceClient;
 use customer_guard::partner_center::settings as partner_center;
+use customer_guard::sealing::SealingKeys;
 use customer_guard::simulator::partner::PartnerKind as SimulatedKind;
 use customer_guard::store::Store;
 use tokio::task::JoinHandle;
@@ -38,6 +41,9 @@ use self::upstream::{Upstream, noon};
 /// How long a state may take to come about before a test gives up.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// A sealing key.
+pub const SEALING_KEY: &str = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=";
+
 /// What a test may choose; everything else is usual.
 pub struct Plan {
     pub partners: Vec<&'static str>,
@@ -52,6 +58,8 @@ pub struct Plan {
     pub report_only_callers: Vec<&'static str>,
     pub change_log_retention: Duration,
     pub watching: WatchLimits,
+    /// The sealing keys, one a line.
+    pub sealing_keys: Option<&'static str>,
     pub clock: Clock,
 }
 
@@ -68,6 +76,7 @@ impl Plan {
             report_only_callers: Vec::new(),
             change_log_retention: Duration::from_secs(90 * 24 * 60 * 60),
             watching: WatchLimits::USUAL,
+            sealing_keys: Some(SEALING_KEY),
             clock: Clock::running_from(noon()),
         }
     }
@@ -77,6 +86,7 @@ impl Plan {
 pub struct Guard {
     pub customers: CustomerServiceClient<Channel>,
     pub sync: SyncServiceClient<Channel>,
+    pub accounts: PartnerAccountServiceClient<Channel>,
     pub channel: Channel,
     pub address: SocketAddr,
     /// The service's own store, for what a test does a thousand times.
@@ -263,6 +273,31 @@ pub fn settings(plan: &Plan, upstream: &Upstream, database: &Path) -> Settings {
         change_log_retention: plan.change_log_retention,
         watching: plan.watching,
         accounts: plan.partners.iter().map(|name| account(name, plan, upstream)).collect(),
+        sealing_keys: plan.sealing_keys.map(|text| SealingKeys::parse(&text.into()).expect("sealing keys")),
+        api_accounts: ApiAccountSettings { pace: pace(plan), endpoints: Some(endpoints(upstream)) },
+    }
+}
+
+/// How accounts are kept level.
+pub fn pace(plan: &Plan) -> Pace {
+    Pace {
+        policy: SyncPolicy {
+            night: Night::new("0 2 * * *", "Europe/Riga").expect("a sound night"),
+            audit_interval: plan.audit_interval,
+            list_interval: plan.list_interval,
+            verify_within: Duration::from_secs(24 * 60 * 60),
+            manual_cooldown: plan.manual_cooldown,
+        },
+        requests_per_minute: NonZeroU32::new(600_000).expect("not zero"),
+        concurrency: NonZeroUsize::new(8).expect("not zero"),
+    }
+}
+
+fn endpoints(upstream: &Upstream) -> partner_center::Endpoints {
+    partner_center::Endpoints {
+        api_root: upstream.root.clone(),
+        authority: upstream.root.clone(),
+        audience: "https://api.partnercenter.microsoft.com".to_owned(),
     }
 }
 
@@ -281,6 +316,7 @@ impl Guard {
         Self {
             customers: CustomerServiceClient::new(channel.clone()).max_decoding_message_size(16 << 20),
             sync: SyncServiceClient::new(channel.clone()),
+            accounts: PartnerAccountServiceClient::new(channel.clone()),
             channel,
             address,
             store,
@@ -406,6 +442,7 @@ impl Guard {
 
 fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
     let partner = upstream.partner(name);
+    let pace = pace(plan);
     let tenant_id = TenantId::new(partner.tenant_id);
     let is_wrong = plan.wrong_secret_of == Some(name);
     let client_secret = if is_wrong { "not-the-secret".to_owned() } else { partner.client_secret };
@@ -421,24 +458,14 @@ fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
             cloud: Cloud::Global,
             tenant_id,
         },
-        policy: SyncPolicy {
-            night: Night::new("0 2 * * *", "Europe/Riga").expect("a sound night"),
-            audit_interval: plan.audit_interval,
-            list_interval: plan.list_interval,
-            verify_within: Duration::from_secs(24 * 60 * 60),
-            manual_cooldown: plan.manual_cooldown,
-        },
+        policy: pace.policy,
         partner_center: partner_center::Settings {
-            endpoints: partner_center::Endpoints {
-                api_root: upstream.root.clone(),
-                authority: upstream.root.clone(),
-                audience: "https://api.partnercenter.microsoft.com".to_owned(),
-            },
+            endpoints: endpoints(upstream),
             tenant_id,
             client_id: partner.client_id,
             client_secret: client_secret.into(),
-            requests_per_minute: NonZeroU32::new(600_000).expect("not zero"),
-            concurrency: NonZeroUsize::new(8).expect("not zero"),
+            requests_per_minute: pace.requests_per_minute,
+            concurrency: pace.concurrency,
             page_size: plan.page_size,
             application_name: "customer-guard tests".to_owned(),
             timeouts: partner_center::Timeouts::USUAL,

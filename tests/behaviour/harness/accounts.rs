@@ -1,0 +1,111 @@
+//! Partner accounts that come from the API, made of the partners that the simulator plays.
+
+use customer_guard::grpc::proto::{
+    CheckPartnerAccountHealthRequest, CreatePartnerAccountRequest, GetPartnerAccountRequest,
+    ListPartnerAccountsRequest, PartnerAccount, PartnerAccountHealth, PartnerKind, SetPartnerAccountCredentialsRequest,
+    SyncProblem, UpdatePartnerAccountRequest,
+};
+use prost_types::FieldMask;
+use tonic::Response;
+
+use crate::harness::told::Told;
+use crate::harness::upstream::Upstream;
+use crate::harness::{Guard, World, eventually};
+
+/// The partner as an account to be created.
+pub fn account_of(upstream: &Upstream, name: &str) -> PartnerAccount {
+    let mut account = PartnerAccount {
+        microsoft_tenant_id: upstream.partner(name).tenant_id.to_string(),
+        ..PartnerAccount::default()
+    };
+    account.set_kind(PartnerKind::IndirectProvider);
+    account
+}
+
+pub fn creation(id: &str, account: PartnerAccount) -> CreatePartnerAccountRequest {
+    CreatePartnerAccountRequest {
+        partner_account_id: id.to_owned(),
+        partner_account: Some(account),
+        ..CreatePartnerAccountRequest::default()
+    }
+}
+
+pub fn change(account: PartnerAccount, paths: &[&str]) -> UpdatePartnerAccountRequest {
+    let update_mask = Some(FieldMask { paths: paths.iter().map(ToString::to_string).collect() });
+    UpdatePartnerAccountRequest {
+        partner_account: Some(account),
+        update_mask,
+        ..UpdatePartnerAccountRequest::default()
+    }
+}
+
+fn name(id: &str) -> String {
+    format!("partnerAccounts/{id}")
+}
+
+impl Guard {
+    pub async fn account(&self, id: &str) -> Result<PartnerAccount, Told> {
+        let request = GetPartnerAccountRequest { name: name(id) };
+        let answer = self.accounts.clone().get_partner_account(request).await;
+        answer.map(Response::into_inner).map_err(Told::from)
+    }
+
+    /// One page: the ids of its accounts, and the token of the next one.
+    pub async fn account_page(&self, page_size: i32, page_token: &str) -> Result<(Vec<String>, String), Told> {
+        let request = ListPartnerAccountsRequest { page_size, page_token: page_token.to_owned() };
+        let page = self.accounts.clone().list_partner_accounts(request).await.map_err(Told::from)?.into_inner();
+        let id = |account: PartnerAccount| account.name.trim_start_matches("partnerAccounts/").to_owned();
+        Ok((page.partner_accounts.into_iter().map(id).collect(), page.next_page_token))
+    }
+
+    pub async fn create_account(&self, request: CreatePartnerAccountRequest) -> Result<PartnerAccount, Told> {
+        let answer = self.accounts.clone().create_partner_account(request).await;
+        answer.map(Response::into_inner).map_err(Told::from)
+    }
+
+    pub async fn change_account(&self, request: UpdatePartnerAccountRequest) -> Result<PartnerAccount, Told> {
+        let answer = self.accounts.clone().update_partner_account(request).await;
+        answer.map(Response::into_inner).map_err(Told::from)
+    }
+
+    pub async fn set_credentials(&self, id: &str, client_id: &str, secret: &str) -> Result<PartnerAccount, Told> {
+        let request = SetPartnerAccountCredentialsRequest {
+            name: name(id),
+            client_id: client_id.to_owned(),
+            client_secret: secret.to_owned(),
+        };
+        let answer = self.accounts.clone().set_partner_account_credentials(request).await;
+        answer.map(Response::into_inner).map_err(Told::from)
+    }
+
+    pub async fn health(&self, id: &str) -> PartnerAccountHealth {
+        let request = CheckPartnerAccountHealthRequest { name: name(id) };
+        self.accounts.clone().check_partner_account_health(request).await.expect("an answer").into_inner()
+    }
+
+    pub async fn problem(&self, id: &str) -> Option<SyncProblem> {
+        self.status(id).await.problem
+    }
+
+    pub async fn wait_for_problem(&self, id: &str, reason: &str) {
+        eventually(&format!("{id} says {reason}"), async || {
+            self.problem(id).await.filter(|problem| problem.reason == reason && !problem.detail.is_empty())
+        })
+        .await;
+    }
+}
+
+impl World {
+    /// Makes the partner an account of the API, without credentials.
+    pub async fn add_account(&self, name: &str) -> PartnerAccount {
+        let account = account_of(&self.upstream, name);
+        self.guard.create_account(creation(name, account)).await.expect("a new account")
+    }
+
+    /// Gives the account the credentials that Partner Center knows.
+    pub async fn give_credentials(&self, name: &str) -> PartnerAccount {
+        let partner = self.upstream.partner(name);
+        let set = self.guard.set_credentials(name, &partner.client_id, &partner.client_secret).await;
+        set.expect("credentials")
+    }
+}

@@ -1,0 +1,175 @@
+//! The secrets of accounts of the API: sealed, told to nobody, bound to their account, and lost with the key only.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use customer_guard::grpc::proto::HealthCheckKind;
+use sqlx::Executor;
+use tonic::Code;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::harness::database::{count, writer};
+use crate::harness::upstream::Upstream;
+use crate::harness::{Plan, SEALING_KEY, World};
+
+/// Another sealing key.
+const NEW_KEY: &str = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=";
+/// Both, the new one first.
+const BOTH_KEYS: &str = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=\nMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=\n";
+
+async fn world() -> World {
+    let upstream = Upstream::start().await;
+    upstream.seed("northwind", 2);
+    World::unsynchronized(Plan { partners: Vec::new(), ..Plan::usual() }, upstream).await
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("a log").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// Why the account's first check fails; empty when it does not.
+async fn credentials_fail(world: &World) -> String {
+    let health = world.guard.health("northwind").await;
+    assert_eq!(health.checks[0].kind(), HealthCheckKind::Credentials);
+    health.checks[0].reason.clone()
+}
+
+#[tokio::test]
+async fn a_secret_is_in_no_file_no_log_and_no_answer() {
+    let log = Log::default();
+    let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let _here = tracing::subscriber::set_default(everything);
+    let world = world().await;
+    world.add_account("northwind").await;
+    let wrong = "wrong-secret-5b1e0c";
+    let partner = world.upstream.partner("northwind");
+    let set = world.guard.set_credentials("northwind", &partner.client_id, wrong).await.expect("credentials");
+    assert!(!format!("{set:?}").contains(wrong));
+    world.guard.wait_for_problem("northwind", "CLIENT_SECRET_REFUSED").await;
+    let health = world.guard.health("northwind").await;
+    assert!(!format!("{health:?}").contains(wrong));
+    world.give_credentials("northwind").await;
+    world.guard.wait_for_first_sync("northwind").await;
+    let told = world.guard.set_credentials("northwind", "no-id", "a secret with-d4ta").await.expect_err("a refusal");
+    assert!(!holds(&told.bytes, "with-d4ta"));
+
+    let secrets = [wrong, partner.client_secret.as_str(), "with-d4ta", SEALING_KEY];
+    let mut scanned = Vec::new();
+    let database = world.guard.database.clone();
+    let scan = |scanned: &mut Vec<String>| {
+        for entry in std::fs::read_dir(database.parent().expect("a folder")).expect("the folder can be read") {
+            let path = entry.expect("an entry").path();
+            let bytes = std::fs::read(&path).expect("a file");
+            for secret in secrets {
+                assert!(!holds(&bytes, secret), "{} holds a secret", path.display());
+            }
+            assert!(holds(&bytes, "northwind") || bytes.len() < 100_000, "{} was scanned", path.display());
+            scanned.push(path.extension().unwrap_or_default().to_string_lossy().into_owned());
+        }
+    };
+    scan(&mut scanned);
+    assert!(scanned.contains(&"db-wal".to_owned()) && scanned.contains(&"db".to_owned()), "{scanned:?}");
+    world.end().await;
+    let logged = log.0.lock().expect("a log");
+    assert!(holds(&logged, "northwind"), "the log was caught");
+    for secret in secrets {
+        assert!(!holds(&logged, secret), "the log holds a secret");
+    }
+}
+
+#[tokio::test]
+async fn without_a_sealing_key_no_secret_is_taken() {
+    let upstream = Upstream::start().await;
+    let plan = Plan { partners: vec!["contoso"], sealing_keys: None, ..Plan::usual() };
+    let world = World::unsynchronized(plan, upstream).await;
+    world.add_account("northwind").await;
+    let partner = world.upstream.partner("northwind");
+    let set = world.guard.set_credentials("northwind", &partner.client_id, &partner.client_secret).await;
+    let told = set.expect_err("nothing to seal it with");
+    assert_eq!((told.code, told.reason().as_str()), (Code::FailedPrecondition, "SEALING_KEY_MISSING"));
+    assert_eq!(count(&world.guard.database, "SELECT count(*) FROM partner_account_credentials").await, 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_account_whose_key_is_gone_says_so_and_the_others_go_on() {
+    let mut world = world().await;
+    world.add_account("northwind").await;
+    world.give_credentials("northwind").await;
+    world.guard.wait_for_first_sync("northwind").await;
+    for keys in [None, Some(NEW_KEY)] {
+        world.plan.sealing_keys = keys;
+        world.plan.partners = vec!["contoso"];
+        world = world.restart().await;
+        world.guard.wait_for_problem("northwind", "SEALING_KEY_MISSING").await;
+        assert_eq!(credentials_fail(&world).await, "SEALING_KEY_MISSING");
+        world.guard.wait_for_first_sync("contoso").await;
+        assert_eq!(world.guard.all("northwind").await.len(), 2, "its customers are served as they are");
+    }
+    // Set again, they are sealed under the key that is there.
+    world.give_credentials("northwind").await;
+    assert!(world.guard.health("northwind").await.healthy);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_by_putting_a_new_one_before_it() {
+    let mut world = world().await;
+    for name in ["northwind", "fabrikam"] {
+        world.add_account(name).await;
+        world.give_credentials(name).await;
+    }
+    world.plan.sealing_keys = Some(BOTH_KEYS);
+    world = world.restart().await;
+    assert!(world.guard.health("northwind").await.healthy, "the old key opens");
+    world.give_credentials("northwind").await;
+    world.plan.sealing_keys = Some(NEW_KEY);
+    world = world.restart().await;
+    assert!(world.guard.health("northwind").await.healthy, "the new key sealed");
+    world.guard.wait_for_problem("fabrikam", "SEALING_KEY_MISSING").await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_sealed_secret_that_is_copied_to_another_account_does_not_open() {
+    let world = world().await;
+    for name in ["northwind", "fabrikam"] {
+        world.add_account(name).await;
+        world.give_credentials(name).await;
+    }
+    let database = world.guard.database.clone();
+    let copied = "UPDATE partner_account_credentials SET sealed_secret =
+        (SELECT sealed_secret FROM partner_account_credentials WHERE account = 'fabrikam')
+        WHERE account = 'northwind'";
+    writer(&database).await.execute(copied).await.expect("a copy");
+    let world = world.restart().await;
+    world.guard.wait_for_problem("northwind", "CREDENTIALS_UNREADABLE").await;
+    assert_eq!(credentials_fail(&world).await, "CREDENTIALS_UNREADABLE");
+    assert!(world.guard.health("fabrikam").await.healthy, "the other one is not touched");
+    world.give_credentials("northwind").await;
+    assert!(world.guard.health("northwind").await.healthy, "set again, it heals");
+    world.end().await;
+}
