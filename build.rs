@@ -18,8 +18,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out: PathBuf = std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?.into();
     std::fs::write(out.join("customerguard.binpb"), descriptors.encode_to_vec())?;
     // Maps in key order: the same message then always has the same bytes, and a request its fingerprint.
+    // Messages that know their names: the command line prints each by its own.
+    let mut names = prost_build::Config::new();
+    names.enable_type_names();
     // A message with a secret is printed by hand, without it.
     let secret = "customerguard.v1.SetPartnerAccountCredentialsRequest";
-    tonic_build::configure().btree_map(".").skip_debug([secret]).compile_fds(descriptors)?;
+    tonic_build::configure().btree_map(".").skip_debug([secret]).compile_fds_with_config(descriptors, names)?;
     Ok(())
 }

@@ -6,9 +6,7 @@ mod cli;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    cli::run(cli::Arguments::parse()).await
+    cli::run(cli::Arguments::of_process()).await
 }

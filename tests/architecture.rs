@@ -41,15 +41,18 @@ const MAY_NAME: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates that only these modules may name.
-const CONFINED: [(&str, &[&str]); 8] = [
+const CONFINED: [(&str, &[&str]); 11] = [
     ("aip_160", &["domain"]),
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "cli"]),
-    ("prost", &["grpc"]),
-    ("prost_types", &["grpc"]),
+    ("prost", &["grpc", "cli"]),
+    ("prost_types", &["grpc", "cli"]),
+    ("prost_reflect", &["cli"]),
     ("reqwest", &["partner_center", "simulator"]),
     ("axum", &["simulator", "partner_center"]),
     ("indicatif", &["cli"]),
+    ("clap_complete", &["cli"]),
+    ("terminal_size", &["cli"]),
 ];
 
 /// Names that answer nothing.

@@ -145,6 +145,14 @@ fn variables_that_are_empty_count_as_not_set() {
 }
 
 #[test]
+fn the_variable_of_the_commands_that_ask_is_no_wrong_setting() {
+    let mut command = program(&["config", "check"]);
+    let checked = command.env("CUSTOMER_GUARD_SERVER", "127.0.0.1:50051").output().expect("the program starts");
+    assert!(!stderr(&checked).contains("CUSTOMER_GUARD_SERVER"), "{}", stderr(&checked));
+    assert!(stderr(&checked).contains("the configuration has 1 problem\n"), "{}", stderr(&checked));
+}
+
+#[test]
 fn nobody_listening_is_not_healthy() {
     // A port that was free a moment ago, as nobody else is told of it.
     let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");

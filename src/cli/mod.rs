@@ -1,9 +1,12 @@
 //! The command line: what can be said, what the help teaches, and which exit code an end has.
 
 mod audit;
+mod client;
+mod completions;
 mod configuration;
 mod demo;
 mod healthcheck;
+mod help;
 mod migrate;
 mod serve;
 mod signals;
@@ -12,7 +15,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use customer_guard::config::{Environment, Problems, Sources};
 
 /// `EX_CONFIG` of sysexits.h: somebody has to change a setting before another try makes sense.
@@ -21,16 +24,18 @@ const BAD_CONFIGURATION: u8 = 78;
 const EXAMPLES: &str = "\
 Examples:
   customer-guard demo                        try everything, with no account
+  customer-guard list contoso                then ask it, in another terminal
+  customer-guard status contoso
   customer-guard config template > cg.toml   begin a configuration
-  customer-guard config check --config cg.toml
   customer-guard serve --config cg.toml
 
-Exit codes: 0 done; 1 failed, or not healthy; 2 the command line is wrong;
-78 the configuration is wrong, and every problem has been told.";
+Commands that ask take customers as ACCOUNT/ID and print JSON with -o json.
+CUSTOMER_GUARD_SERVER says which service is asked.
+";
 
 /// Serves a marketplace's customers over gRPC and keeps them level with Microsoft Partner Center.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, max_term_width = 80)]
+#[command(version, after_help = format!("{EXAMPLES}\n{}", client::EXIT_CODES), max_term_width = 80)]
 #[command(
     long_about = "Serves a marketplace's customers over gRPC, refuses edits of what Microsoft Partner Center owns, \
 and keeps the store level with Partner Center by itself.\n\nTo see it work, without an account anywhere: customer-guard demo"
@@ -44,7 +49,7 @@ pub struct Arguments {
 enum Command {
     /// Starts the service
     Serve(serve::Options),
-    /// Tries everything out: the service and a simulated Partner Center with customers
+    /// Tries everything out, with a simulated Partner Center
     Demo(demo::Options),
     /// Brings the database's schema up to date and ends
     Migrate(migrate::Options),
@@ -56,8 +61,20 @@ enum Command {
     Audit(audit::Command),
     /// Asks a running service whether it is healthy
     Healthcheck(healthcheck::Options),
+    /// Prints what a shell needs to complete these commands
+    Completions(completions::Options),
     /// Prints the version
     Version,
+    #[command(flatten)]
+    Ask(client::Command),
+}
+
+impl Arguments {
+    /// What was said on the command line. Ends the process if it cannot be understood, or asks for help.
+    pub fn of_process() -> Self {
+        let said = help::grouped(Self::command()).get_matches();
+        Self::from_arg_matches(&said).unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// Where settings come from, for every command that needs them.
@@ -88,6 +105,8 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Config(command) => configuration::run(command),
         Command::Audit(command) => audit::run(command).await,
         Command::Healthcheck(options) => healthcheck::run(options).await,
+        Command::Completions(options) => completions::run(&options, Arguments::command()),
+        Command::Ask(command) => return client::run(command).await,
         Command::Version => print(concat!("customer-guard ", env!("CARGO_PKG_VERSION"), "\n")),
     };
     match done {

@@ -50,6 +50,10 @@ grpcurl -plaintext -d '{"name":
   "{name}"}' \
   {grpc} customerguard.v1.CustomerService/GetCustomer
 
+This program asks, too; customer-guard --help tells more:
+
+customer-guard list {account} --server {grpc}
+
 Ctrl-C ends the demo.
 "#;
 
