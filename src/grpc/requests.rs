@@ -166,10 +166,11 @@ pub(super) fn get_of(
     }
 }
 
+/// Several customers, and how much of each.
+type Batch = (Vec<(PartnerAccountId, CustomerId)>, proto::CustomerView);
+
 /// The customers a batch names, and how much of each it asks for.
-pub(super) fn batch_of(
-    request: &proto::BatchGetCustomersRequest,
-) -> Result<(Vec<(PartnerAccountId, CustomerId)>, proto::CustomerView), Vec<FieldProblem>> {
+pub(super) fn batch_of(request: &proto::BatchGetCustomersRequest) -> Result<Batch, Vec<FieldProblem>> {
     let mut problems = Vec::new();
     let view = convert::view_of(request.view).map_err(|problem| problems.push(problem)).ok();
     let parent = names::parent("parent", &request.parent).map_err(|problem| problems.push(problem)).ok();

@@ -21,6 +21,7 @@ async fn a_created_customer_is_returned_as_it_was_given() {
     assert!(created.name.starts_with("partnerAccounts/contoso/customers/"));
     assert_eq!(created.create_time, created.update_time);
     assert!(created.billing_mirrors_primary && !created.etag.is_empty());
+    assert_eq!(created.revision, 1);
     let mut given = bakery();
     given.billing_contact = given.primary_contact.clone();
     given.set_status(CustomerStatus::Active);
@@ -31,6 +32,7 @@ async fn a_created_customer_is_returned_as_it_was_given() {
         create_time: None,
         update_time: None,
         etag: String::new(),
+        revision: 0,
         ..created.clone()
     };
     assert_eq!(plain, given);
