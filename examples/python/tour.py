@@ -54,6 +54,7 @@ def details_of(error, guard):
         "google.rpc.PreconditionFailure": error_details_pb2.PreconditionFailure,
         "google.rpc.BadRequest": error_details_pb2.BadRequest,
         "google.rpc.Help": error_details_pb2.Help,
+        "google.rpc.RetryInfo": error_details_pb2.RetryInfo,
         f"{PACKAGE}.EditRefused": guard.message("EditRefused"),
     }
     packed = dict(error.trailing_metadata())["grpc-status-details-bin"]

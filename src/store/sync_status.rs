@@ -137,7 +137,7 @@ impl Store {
         const SELECT: &str = "
             SELECT audit_polled_at, audit_read_from, listed_at, problem_reason, EXISTS (
                 SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_dirty
-                WHERE account = $1 AND settled < marked AND priority > $2
+                WHERE account = $1 AND settled < marked AND paused_at IS NULL AND priority > $2
             ) AS somebody_waits
             FROM account_sync WHERE account = $1";
         let row = sqlx::query(SELECT)

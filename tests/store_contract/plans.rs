@@ -73,7 +73,7 @@ const HOT: [(&str, &str); 20] = [
     ),
     (
         "freshness",
-        "SELECT listed_at, EXISTS (SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_dirty WHERE account = $1 AND settled < marked AND priority > $2) FROM account_sync WHERE account = $1",
+        "SELECT listed_at, EXISTS (SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_dirty WHERE account = $1 AND settled < marked AND paused_at IS NULL AND priority > $2) FROM account_sync WHERE account = $1",
     ),
     ("forget changes", "DELETE FROM change_log WHERE sequence <= $1"),
 ];
