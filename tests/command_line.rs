@@ -53,6 +53,9 @@ fn filled_template(folder: &Path) -> String {
     let secret = folder.join("contoso.secret");
     std::fs::write(&secret, "a-client-secret\n").expect("a file");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let keys = folder.join("sealing.key");
+    std::fs::write(&keys, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").expect("a file");
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).expect("a mode");
     let template = output(&["config", "template"]);
     let uncommented = stdout(&template).lines().map(|line| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => rest,
@@ -60,6 +63,7 @@ fn filled_template(folder: &Path) -> String {
     });
     let filled = uncommented.collect::<Vec<_>>().join("\n");
     let filled = filled.replace("/etc/customer-guard/contoso.secret", text_of(&secret));
+    let filled = filled.replace("/etc/customer-guard/sealing.key", text_of(&keys));
     let filled = filled.replace("\"customer-guard.db\"", &format!("{:?}", folder.join("cg.db")));
     filled.replace("127.0.0.1:50051", "127.0.0.1:0")
 }

@@ -1,4 +1,4 @@
--- Pauses of one customer, and what is remembered of removals that waited for an operator.
+-- Pauses of one customer, what is remembered of removals that waited for an operator, and of records that cannot be applied.
 
 -- While a customer is paused, what Partner Center says of it is not applied: it stays dirty and nobody looks.
 ALTER TABLE upstream_customer ADD COLUMN paused_at INTEGER;
@@ -27,3 +27,10 @@ CREATE INDEX upstream_customer_paused ON upstream_customer (account) WHERE pause
 
 -- Finds the removals that wait for an operator.
 CREATE INDEX customer_held ON customer (account, microsoft_tenant_id) WHERE sync_state = 'HELD_FOR_REMOVAL';
+
+-- Why its record in Partner Center cannot be applied. Not `problem`, which a look that fails replaces.
+ALTER TABLE upstream_customer ADD COLUMN unusable TEXT;
+UPDATE upstream_customer SET unusable = problem WHERE problem IS NOT NULL AND attempts = 0;
+
+-- Counts those whose record cannot be applied.
+CREATE INDEX upstream_customer_unusable ON upstream_customer (account) WHERE unusable IS NOT NULL;

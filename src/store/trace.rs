@@ -25,9 +25,8 @@ impl Store {
         account: &PartnerAccountId,
         tenant: TenantId,
     ) -> Result<Option<UpstreamTrace>, Error> {
-        // A question that failed leaves its problem there too; then it counts a failed attempt.
         const SELECT: &str = "
-            SELECT listed_name IS NOT NULL AS listed, first_seen_at, CASE WHEN attempts = 0 THEN problem END AS unusable
+            SELECT listed_name IS NOT NULL AS listed, first_seen_at, unusable
             FROM upstream_customer WHERE account = $1 AND tenant_id = $2";
         let row =
             sqlx::query(SELECT).bind(account.as_str()).bind(tenant.to_string()).fetch_optional(&self.readers).await?;

@@ -113,8 +113,8 @@ impl Store {
     pub async fn backlog(&self, account: &PartnerAccountId) -> Result<Backlog, Error> {
         const SELECT: &str = "
             SELECT count(*) AS dirty, coalesce(sum(attempts > 0), 0) AS failing, min(not_before) AS next_at,
-                   (SELECT count(*) FROM upstream_customer
-                    WHERE account = $1 AND problem IS NOT NULL AND settled = marked AND paused_at IS NULL) AS quarantined,
+                   (SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_unusable
+                    WHERE account = $1 AND unusable IS NOT NULL AND paused_at IS NULL) AS quarantined,
                    (SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_paused
                     WHERE account = $1 AND paused_at IS NOT NULL) AS paused
             FROM upstream_customer INDEXED BY upstream_customer_dirty
@@ -364,7 +364,7 @@ impl Tx {
     ) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE upstream_customer SET
-                observed_epoch = $3, observed_ticket = $4, verified_at = $5, problem = NULL,
+                observed_epoch = $3, observed_ticket = $4, verified_at = $5, problem = NULL, unusable = NULL,
                 gone_answer = NULL, gone_at = NULL, missing_runs = 0, removal_recorded_at = NULL, removal_dismissed_at = NULL
             WHERE account = $1 AND tenant_id = $2";
         let now = self.now().micros();
@@ -389,7 +389,8 @@ impl Tx {
     ) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE upstream_customer SET
-                observed_epoch = $3, observed_ticket = $4, gone_answer = $5, gone_at = $6, problem = NULL
+                observed_epoch = $3, observed_ticket = $4, gone_answer = $5, gone_at = $6, problem = NULL,
+                unusable = NULL
             WHERE account = $1 AND tenant_id = $2";
         let now = self.now().micros();
         let done = sqlx::query(UPDATE)
@@ -411,12 +412,14 @@ impl Tx {
         tenant: TenantId,
         reason: &str,
     ) -> Result<(), Error> {
-        let done = sqlx::query("UPDATE upstream_customer SET problem = $3 WHERE account = $1 AND tenant_id = $2")
-            .bind(account.as_str())
-            .bind(tenant.to_string())
-            .bind(reason)
-            .execute(self.connection())
-            .await?;
+        let done = sqlx::query(
+            "UPDATE upstream_customer SET problem = $3, unusable = $3 WHERE account = $1 AND tenant_id = $2",
+        )
+        .bind(account.as_str())
+        .bind(tenant.to_string())
+        .bind(reason)
+        .execute(self.connection())
+        .await?;
         expect_one_row(done.rows_affected())
     }
 }

@@ -470,9 +470,10 @@ async fn workers_of_one_account_follow_one_another_however_often_it_changes() {
         (level && world.guard.status("northwind").await.backlog == 0).then_some(())
     })
     .await;
-    // One worker reads the log once in an interval.
-    for _ in 0..3 {
-        let before = world.upstream.simulator.calls(northwind).audit;
+    // One worker reads the log once in an interval; two would read it twelve times. A reading may have begun before the
+    // first interval, and the last may not have ended.
+    let before = world.upstream.simulator.calls(northwind).audit;
+    for _ in 0..6 {
         let from = world.guard.clock.now();
         world.advance(world.plan.audit_interval);
         eventually("the log is read", async || {
@@ -480,8 +481,9 @@ async fn workers_of_one_account_follow_one_another_however_often_it_changes() {
             (micros(at) > from.micros()).then_some(())
         })
         .await;
-        assert_eq!(world.upstream.simulator.calls(northwind).audit, before + 1);
     }
+    let readings = world.upstream.simulator.calls(northwind).audit - before;
+    assert!((5..=7).contains(&readings), "{readings} readings");
     world.end().await;
 }
 
