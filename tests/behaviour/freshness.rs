@@ -190,7 +190,10 @@ async fn the_basic_view_holds_no_personal_data_wherever_it_is_asked_for() {
     assert_eq!(got.expect("a customer"), expected);
     let mut customers = world.guard.customers.clone();
     let list = customer_guard::grpc::proto::ListCustomersRequest { parent: parent.clone(), view, ..Default::default() };
-    assert_eq!(customers.list_customers(list).await.expect("a page").into_inner().customers, [expected.clone()]);
+    assert_eq!(
+        customers.list_customers(list).await.expect("a page").into_inner().customers,
+        std::slice::from_ref(&expected)
+    );
     let key = Some(lookup_customer_request::Key::MicrosoftTenantId(LINDEN.to_string()));
     let lookup = LookupCustomerRequest { parent: parent.clone(), view, key };
     assert_eq!(customers.lookup_customer(lookup).await.expect("a customer").into_inner(), expected);
