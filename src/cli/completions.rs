@@ -25,6 +25,12 @@ pub(super) struct Options {
 pub(super) fn run(options: &Options, mut whole: Command) -> anyhow::Result<()> {
     let mut script = Vec::new();
     let name = whole.get_name().to_owned();
+    let looked_up = name.clone();
     clap_complete::generate(options.shell, &mut whole, name, &mut script);
-    print(&String::from_utf8(script)?)
+    let script = String::from_utf8(script)?;
+    print(&match options.shell {
+        // The generator spells the hyphen of our name in one way where it looks a command up and in another where it has it.
+        Shell::Bash => script.replace(&looked_up.replace('-', "__subcmd__"), &looked_up.replace('-', "__")),
+        _ => script,
+    })
 }

@@ -140,7 +140,13 @@ fn of_the_platform(live: &Live) -> Judgement {
              be told now.",
             "Ask again later, or by its Microsoft tenant id.",
         ),
-        Live::NotAsked | Live::Unlisted | Live::Present | Live::Unusable(_) | Live::Gone(_) => told(
+        Live::NotAsked => told(
+            Verdict::PlatformCustomer,
+            "The customer was made on the platform and is not linked to Partner Center. It has no domain by which Partner \
+             Center could be asked for it.",
+            "Nothing, if it is not Microsoft's. Otherwise ask by its Microsoft tenant id.",
+        ),
+        Live::Unlisted | Live::Present | Live::Unusable(_) | Live::Gone(_) => told(
             Verdict::PlatformCustomer,
             "The customer was made on the platform, and Partner Center shows no customer of the partner with its domain.",
             "Nothing, if it is not Microsoft's. Otherwise ask by its Microsoft tenant id: Partner Center finds a customer by \
@@ -269,7 +275,8 @@ fn unknown(live: &Live, unusable: bool) -> Judgement {
 }
 
 fn blocked(remedy: &str) -> Judgement {
-    let explanation = "The account's credentials or permissions do not work, so nobody can tell what Partner Center says of this customer.";
+    let explanation =
+        "Partner Center cannot be asked for this account, so nobody can tell what it says of this customer.";
     Judgement { remedy: Cow::Owned(remedy.to_owned()), ..told(Verdict::AccountBlocked, explanation, "") }
 }
 

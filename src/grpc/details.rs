@@ -15,7 +15,7 @@ use crate::grpc::proto::ErrorReason;
 pub const DOMAIN: &str = "customerguard";
 
 /// How many problems of a request one error lists; the details travel in a header.
-const LISTED_MAX: usize = 20;
+const LISTED_MAX: usize = 64;
 /// How many bytes they may take: paths and label keys that nobody knows can be long.
 const LISTED_BYTES_MAX: usize = 3 * 1024;
 

@@ -11,7 +11,7 @@ use crate::grpc::convert::{UNKNOWN_VALUE, contact_of, member, status_of};
 use crate::grpc::proto;
 
 /// Paths of what the service sets and no caller owns; naming them is ignored (AIP-203).
-const OUTPUT_ONLY: [&str; 11] = [
+const OUTPUT_ONLY: [&str; 14] = [
     "name",
     "upstream_relationship",
     "billing_mirrors_primary",
@@ -23,6 +23,9 @@ const OUTPUT_ONLY: [&str; 11] = [
     "delete_time",
     "etag",
     "pause",
+    "stale",
+    "revision",
+    "duplicate_candidates",
 ];
 
 /// What an absent value means.

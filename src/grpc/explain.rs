@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use crate::domain::explain::{Live, Verdict};
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::observation::GoneAnswer;
-use crate::domain::text::{DOMAIN_MAX, FieldProblem, check_text};
+use crate::domain::text::{FieldProblem, check_domain};
 use crate::grpc::convert::{self, time};
 use crate::grpc::details::invalid;
 use crate::grpc::names::{CustomerName, hold_name, pending_link_name};
@@ -54,7 +54,7 @@ fn domain(said: &str) -> Result<ExplainKey, FieldProblem> {
     if said.is_empty() {
         return Err(FieldProblem::new("domain", "must not be empty"));
     }
-    match check_text(said, DOMAIN_MAX) {
+    match check_domain(&said.to_lowercase()) {
         Some(wrong) => Err(FieldProblem::new("domain", wrong)),
         None => Ok(ExplainKey::Domain(said.to_owned())),
     }

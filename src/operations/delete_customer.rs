@@ -48,6 +48,9 @@ pub enum DeleteCustomerError {
     /// The customer is Microsoft's.
     #[error("customer {1} in partner account {0} is Microsoft's")]
     NotOurs(PartnerAccountId, CustomerId),
+    /// A customer of Microsoft's has its domain by now.
+    #[error("customer {1} in partner account {0} has that domain already")]
+    Duplicate(PartnerAccountId, CustomerId),
     /// The record changed since the caller read it.
     #[error("customer {1} in partner account {0} changed since it was read")]
     Stale(PartnerAccountId, CustomerId),
@@ -79,6 +82,12 @@ pub async fn delete_customer(
             let customer = found.ok_or_else(|| DeleteCustomerError::CustomerNotFound(account.clone(), id))?;
             if expected.is_some_and(|expected| expected != customer.revision) {
                 return Err(DeleteCustomerError::Stale(account.clone(), id));
+            }
+            if direction == Direction::Undelete && customer.deleted_at.is_some() {
+                // Nobody comes back as the second record of an organization (R10).
+                if let Some(there) = tx.microsoft_customer_of_domain(&account, &customer.domain).await? {
+                    return Err(DeleteCustomerError::Duplicate(account.clone(), there));
+                }
             }
             let verdict = match direction {
                 Direction::Delete => deletion::delete(&customer, tx.now()),

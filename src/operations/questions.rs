@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::observation::Observation;
+use crate::domain::standstill::Standstill;
 
 /// How long a caller waits for Partner Center; below the ten seconds that many clients give a call.
 pub const PATIENCE: Duration = Duration::from_secs(8);
@@ -17,6 +18,8 @@ pub const PATIENCE: Duration = Duration::from_secs(8);
 const HEALTH_PATIENCE: Duration = Duration::from_secs(25);
 /// When to ask again if nothing better is known.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// Within this time whoever answers for an account has followed whoever did before.
+const EXCHANGED_WITHIN: Duration = Duration::from_secs(2);
 /// How many questions of an account may wait.
 const WAITING_MAX: usize = 64;
 
@@ -164,14 +167,24 @@ impl Questions {
         self.ask(account, PATIENCE, |reply| Question::Domain { domain, reply }).await?
     }
 
+    /// Waits a moment for somebody who answers: one goes before the next one comes when an account is changed.
+    async fn whoever_answers(&self, account: &PartnerAccountId) -> Option<mpsc::Sender<Question>> {
+        let mut accounts = self.0.subscribe();
+        let found = accounts.wait_for(|accounts| accounts.contains_key(account));
+        let accounts = tokio::time::timeout(EXCHANGED_WITHIN, found).await.ok()?.ok()?;
+        accounts.get(account).cloned()
+    }
+
     async fn ask<T>(
         &self,
         account: &PartnerAccountId,
         patience: Duration,
         question: impl FnOnce(oneshot::Sender<T>) -> Question,
     ) -> Result<T, NoAnswer> {
-        let asks = self.0.borrow().get(account).cloned();
-        let asks = asks.ok_or_else(|| NoAnswer::unavailable("NO_CREDENTIALS"))?;
+        let asks = self.whoever_answers(account).await.ok_or_else(|| NoAnswer::AccountBlocked {
+            reason: Standstill::NoCredentials.reason().to_owned(),
+            remedy: Standstill::NoCredentials.remedy().to_owned(),
+        })?;
         let (reply, answer) = oneshot::channel();
         asks.try_send(question(reply)).map_err(|_| NoAnswer::unavailable("TOO_MANY_QUESTIONS"))?;
         match tokio::time::timeout(patience, answer).await {

@@ -63,6 +63,9 @@ pub enum UpdateCustomerError {
     /// The customer is deleted.
     #[error("customer {1} in partner account {0} is deleted")]
     CustomerDeleted(PartnerAccountId, CustomerId),
+    /// A customer of Microsoft's has the domain it is to have.
+    #[error("customer {1} in partner account {0} has that domain already")]
+    Duplicate(PartnerAccountId, CustomerId),
     /// The record changed since the caller read it.
     #[error("customer {1} in partner account {0} changed since it was read")]
     Stale(PartnerAccountId, CustomerId),
@@ -101,6 +104,17 @@ pub async fn update_customer(
         .await
 }
 
+/// A domain that Microsoft has verified for another customer makes no second record, also not later (R10).
+async fn domain_is_free(tx: &mut Tx, before: &Customer, after: &Customer) -> Result<(), UpdateCustomerError> {
+    if after.domain == before.domain || after.microsoft.is_some() {
+        return Ok(());
+    }
+    match tx.microsoft_customer_of_domain(&after.account, &after.domain).await? {
+        Some(there) => Err(UpdateCustomerError::Duplicate(after.account.clone(), there)),
+        None => Ok(()),
+    }
+}
+
 async fn decide(tx: &mut Tx, caller: &Caller, request: &UpdateCustomer) -> Result<EditOutcome, UpdateCustomerError> {
     let UpdateCustomer { account, id, expected, edit, mode } = request;
     let stale = || UpdateCustomerError::Stale(account.clone(), *id);
@@ -112,7 +126,11 @@ async fn decide(tx: &mut Tx, caller: &Caller, request: &UpdateCustomer) -> Resul
     if customer.deleted_at.is_some() {
         return Err(UpdateCustomerError::CustomerDeleted(account.clone(), *id));
     }
-    match (review::review(&customer, edit, caller.enforcement), mode) {
+    let review = review::review(&customer, edit, caller.enforcement);
+    if let Review::Allowed(allowed) | Review::Reported(allowed, _) = &review {
+        domain_is_free(tx, &customer, allowed.after()).await?;
+    }
+    match (review, mode) {
         (Review::Invalid(problems), _) => Err(UpdateCustomerError::Invalid(problems)),
         (Review::Allowed(allowed), WriteMode::ValidateOnly) => {
             Ok(EditOutcome::Saved(Box::new(allowed.after().clone())))

@@ -1,6 +1,7 @@
 //! Deleting customers of the platform's own, and bringing them back.
 
 use customer_guard::grpc::proto::{Customer, DeleteCustomerRequest, ListCustomersRequest, UndeleteCustomerRequest};
+use customer_guard::simulator::operations::NewCustomer;
 use tonic::Code;
 
 use crate::harness::World;
@@ -71,5 +72,27 @@ async fn a_deletion_with_an_old_etag_is_stale_and_one_that_validates_writes_noth
     let answer = world.guard.customers.clone().delete_customer(request).await.expect("an answer").into_inner();
     assert!(answer.delete_time.is_some());
     assert_eq!(world.guard.get(&made.name).await, now);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_second_record_of_microsofts_domain_comes_about_neither_by_an_edit_nor_by_a_return() {
+    let (world, linden) = World::with_linden().await;
+    let ours = world.guard.create(Customer { domain: String::new(), ..bakery() }).await;
+    let wished = Customer { domain: linden.domain.to_uppercase(), ..ours.clone() };
+    let told = world.guard.try_update(wished, Some(&["domain"])).await.expect_err("a second record");
+    assert_eq!((told.code, told.reason().as_str()), (Code::AlreadyExists, "DUPLICATE_CUSTOMER"));
+    assert_eq!(told.metadata("customer"), linden.name);
+    assert_eq!(world.guard.get(&ours.name).await, ours);
+
+    let newcomer = "newcomer.onmicrosoft.com";
+    let ours = world.guard.update(Customer { domain: newcomer.to_owned(), ..ours }, &["domain"]).await;
+    delete(&world, &ours.name, "").await.expect("a deletion");
+    let accepted = NewCustomer { domain: Some(newcomer.to_owned()), ..NewCustomer::default() };
+    let theirs = world.upstream.simulator.accept_customer(world.contoso(), accepted).expect("accepted").id;
+    world.read_list().await;
+    let theirs = world.customer(theirs).await;
+    let told = undelete(&world, &ours.name).await.expect_err("a second record");
+    assert_eq!((told.reason(), told.metadata("customer")), ("DUPLICATE_CUSTOMER".to_owned(), theirs.name));
     world.end().await;
 }

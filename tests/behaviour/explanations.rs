@@ -281,6 +281,7 @@ async fn whom_to_explain_must_be_said_and_exist() {
         (None, "key"),
         (Some(Key::MicrosoftTenantId("seventeen".to_owned())), "microsoft_tenant_id"),
         (Some(Key::Domain("  ".to_owned())), "domain"),
+        (Some(Key::Domain("not a domain".to_owned())), "domain"),
         (Some(Key::Domain("x".repeat(300))), "domain"),
         (Some(Key::Customer("customers/7".to_owned())), "customer"),
         (Some(Key::Customer(linden.name.replace("contoso", "northwind"))), "customer"),

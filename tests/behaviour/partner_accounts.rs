@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use customer_guard::app::{App, StartError};
+use customer_guard::grpc::proto::explain_customer_request::Key;
 use customer_guard::grpc::proto::{
-    AccountOrigin, CheckPartnerAccountHealthRequest, Cloud, HealthCheckKind, ListCustomersRequest, PartnerAccount,
-    PartnerAccountState, PartnerKind, SyncSettings,
+    AccountOrigin, CheckPartnerAccountHealthRequest, Cloud, ExplainCustomerRequest, ExplanationVerdict,
+    HealthCheckKind, ListCustomersRequest, PartnerAccount, PartnerAccountState, PartnerKind, SyncSettings,
 };
 use customer_guard::simulator::calls::Route;
 use customer_guard::simulator::faults::{Effect, ErrorBody, Fault};
@@ -87,6 +88,11 @@ async fn an_account_without_credentials_serves_platform_customers_and_says_what_
         (HealthCheckKind::Credentials, false, "NO_CREDENTIALS")
     );
     assert!(!only.remedy.is_empty());
+    let key = Some(Key::MicrosoftTenantId(made.name.rsplit('/').next().expect("an id").to_owned()));
+    let explain = ExplainCustomerRequest { parent: "partnerAccounts/northwind".to_owned(), key };
+    let explained = world.guard.sync.clone().explain_customer(explain).await.expect("an explanation").into_inner();
+    assert_eq!(explained.verdict(), ExplanationVerdict::AccountBlocked);
+    assert!(explained.remedy.contains("SetPartnerAccountCredentials"), "{}", explained.remedy);
     let parent = "partnerAccounts/-".to_owned();
     let every = ListCustomersRequest { parent, ..Default::default() };
     let every = world.guard.customers.clone().list_customers(every).await.expect("a list").into_inner();

@@ -1,6 +1,7 @@
 //! Help that fits and teaches, and completions that know every command.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use super::{output, stdout};
 
@@ -70,5 +71,32 @@ fn completions_know_every_command() {
             assert!(words.contains(name), "{shell} does not know {name}");
         }
         assert!(stdout(&script).contains("customer-guard"));
+    }
+}
+
+#[test]
+fn bash_completes_what_comes_after_a_command() {
+    let script = output(&["completions", "bash"]);
+    let function = stdout(&script).split('(').next().expect("the script begins with a function");
+    let completed = |line: &str| {
+        let words: Vec<_> = line.split(' ').collect();
+        let cursor = words.len() - 1;
+        let quoted = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+        let (now, before) = (words[cursor], words[cursor - 1]);
+        let asked = format!(
+            "{}\nCOMP_WORDS=({quoted}); COMP_CWORD={cursor}\n{function} customer-guard '{now}' '{before}'\necho \"${{COMPREPLY[@]}}\"",
+            stdout(&script)
+        );
+        let told = Command::new("bash").args(["--norc", "-c", &asked]).output().expect("bash is there");
+        String::from_utf8(told.stdout).expect("a text")
+    };
+    for (line, word) in [
+        ("customer-guard ho", "holds"),
+        ("customer-guard holds app", "approve"),
+        ("customer-guard watch --fr", "--from-now"),
+        ("customer-guard links list --out", "--output"),
+    ] {
+        let words = completed(line);
+        assert!(words.split_whitespace().any(|completed| completed == word), "{line}: {words}");
     }
 }

@@ -85,11 +85,7 @@ pub fn create_customer(error: CreateCustomerError) -> Status {
         CreateCustomerError::Denied(denied) => not_allowed(&denied),
         CreateCustomerError::AccountNotFound(missing) => account_not_found(&missing),
         CreateCustomerError::Invalid(problems) => invalid(&problems),
-        CreateCustomerError::Duplicate(account, id) => {
-            let name = CustomerName { account, id };
-            let message = format!("{name} comes from Microsoft and has that domain already");
-            Problem::new(Code::AlreadyExists, ErrorReason::DuplicateCustomer, message).with("customer", name).status()
-        }
+        CreateCustomerError::Duplicate(account, id) => duplicate(account, id),
         CreateCustomerError::RequestIdReused(_) => request_id_reused(),
         CreateCustomerError::Store(error) => store(&error),
     }
@@ -108,6 +104,7 @@ pub fn update_customer(error: UpdateCustomerError) -> Status {
                 .with("customer", name)
                 .status()
         }
+        UpdateCustomerError::Duplicate(account, id) => duplicate(account, id),
         UpdateCustomerError::Stale(account, id) => stale(account, id),
         UpdateCustomerError::Invalid(problems) => invalid(&problems),
         UpdateCustomerError::RequestIdReused(_) => request_id_reused(),
@@ -128,6 +125,7 @@ pub fn delete_customer(error: DeleteCustomerError) -> Status {
                 .with("customer", name)
                 .status()
         }
+        DeleteCustomerError::Duplicate(account, id) => duplicate(account, id),
         DeleteCustomerError::Stale(account, id) => stale(account, id),
         DeleteCustomerError::RequestIdReused(_) => request_id_reused(),
         DeleteCustomerError::Store(error) => store(&error),
@@ -328,6 +326,12 @@ fn not_microsoft(account: PartnerAccountId, id: CustomerId, consequence: &str) -
     let name = CustomerName { account, id };
     let message = format!("{name} is the platform's own and {consequence}");
     Problem::new(Code::FailedPrecondition, ErrorReason::NotAMicrosoftCustomer, message).with("customer", name).status()
+}
+
+fn duplicate(account: PartnerAccountId, id: CustomerId) -> Status {
+    let name = CustomerName { account, id };
+    let message = format!("{name} comes from Microsoft and has that domain already");
+    Problem::new(Code::AlreadyExists, ErrorReason::DuplicateCustomer, message).with("customer", name).status()
 }
 
 fn stale(account: PartnerAccountId, id: CustomerId) -> Status {
