@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +20,7 @@ use crate::domain::account::PartnerAccount;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::{Pace, SyncPolicy};
 use crate::domain::sync_settings::SyncSettings;
+use crate::domain::webhook::PublicUrl;
 use crate::grpc::{self, Callers, PageTokens, PortalLink, Serving, WatchLimits, Watches};
 use crate::operations::accounts::Accounts;
 use crate::operations::questions::Questions;
@@ -27,7 +29,8 @@ use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{Endpoints, Settings as UpstreamSettings};
 use crate::sealing::SealingKeys;
 use crate::store::{self, ConfiguredAccount, Migrated, Store, TenantChanged};
-use crate::sync::{Supervisor, Worker};
+use crate::sync::{Supervisor, WebhookPlan, Worker};
+use crate::webhook::{self, NoFetcher, Receiver};
 
 /// How often readiness is checked.
 const READINESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -53,6 +56,8 @@ pub struct Settings {
     pub change_log_retention: Duration,
     /// What watching may cost.
     pub watching: WatchLimits,
+    /// How Partner Center's events come in; nobody listens for them without it.
+    pub webhook: Option<WebhookSettings>,
     /// The partner accounts of the configuration.
     pub accounts: Vec<AccountSettings>,
     /// The keys under which secrets that come by a call are sealed; without them none can be set.
@@ -71,6 +76,17 @@ pub struct ApiAccountSettings {
     pub endpoints: Option<Endpoints>,
 }
 
+/// How Partner Center's events come in.
+#[derive(Clone, Debug)]
+pub struct WebhookSettings {
+    /// Where they come in. Every event proves itself, so any address may be listened on.
+    pub listen: SocketAddr,
+    /// Where Partner Center reaches that.
+    pub public_url: PublicUrl,
+    /// Whom to believe.
+    pub receiver: webhook::Settings,
+}
+
 /// Everything about one account.
 #[derive(Clone, Debug)]
 pub struct AccountSettings {
@@ -80,6 +96,8 @@ pub struct AccountSettings {
     pub policy: SyncPolicy,
     /// How it is reached.
     pub partner_center: UpstreamSettings,
+    /// The one webhook registration of somebody else's that may be replaced, by its exact address.
+    pub webhook_replace_url: Option<SecretString>,
 }
 
 /// A service that is ready to run.
@@ -89,6 +107,7 @@ pub struct App {
     store: Store,
     serving: Arc<Serving>,
     workers: Vec<Worker>,
+    webhook: Option<(Receiver, TcpListener)>,
     tasks: TaskTracker,
     change_log_retention: Duration,
     supervisor: Supervisor,
@@ -130,6 +149,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The client that would fetch certificates.
+    #[error(transparent)]
+    Fetcher(#[from] NoFetcher),
     /// The system has no randomness to give.
     #[error("the system has no randomness to give")]
     Randomness,
@@ -178,10 +200,13 @@ impl App {
         for kept in store.api_accounts().await? {
             accounts.put(&kept.record);
         }
-        let workers = workers(&settings.accounts, &store, &clock)?;
-        let listen_error = |source| StartError::Listen { address: settings.listen, source };
-        let listener = TcpListener::bind(settings.listen).await.map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
+        let public_url = settings.webhook.as_ref().map(|webhook| webhook.public_url.clone());
+        let workers = workers(&settings.accounts, public_url.as_ref(), &store, &clock)?;
+        let webhook = match settings.webhook {
+            Some(webhook) => Some(receiver(webhook, &store, &accounts, &clock).await?),
+            None => None,
+        };
+        let (listener, address) = listen(settings.listen).await?;
         let page_tokens = PageTokens::new(&page_token_key);
         let tasks = TaskTracker::new();
         let questions = Questions::default();
@@ -192,6 +217,7 @@ impl App {
             clock.clone(),
             settings.sealing_keys.clone(),
             settings.api_accounts.endpoints,
+            public_url,
         );
         let serving = Serving {
             store: store.clone(),
@@ -207,12 +233,28 @@ impl App {
         };
         let change_log_retention = settings.change_log_retention;
         let serving = Arc::new(serving);
-        Ok(Self { address, listener, store, serving, workers, supervisor, tasks, change_log_retention, migrated })
+        Ok(Self {
+            address,
+            listener,
+            store,
+            serving,
+            workers,
+            webhook,
+            supervisor,
+            tasks,
+            change_log_retention,
+            migrated,
+        })
     }
 
     /// Where gRPC is served.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where events of Partner Center come in, if anywhere.
+    pub fn webhook_address(&self) -> Option<SocketAddr> {
+        self.webhook.as_ref().and_then(|(_, listener)| listener.local_addr().ok())
     }
 
     /// The store, for whoever shows progress.
@@ -247,6 +289,15 @@ impl App {
             tasks.spawn(worker.answerer().run(asked, ended.clone()));
             tasks.spawn(worker.run_as_part_of(ended.clone(), ended.clone()));
         }
+        if let Some((receiver, listener)) = self.webhook {
+            let (stop, guard) = (ended.clone(), ended.clone().drop_guard());
+            tasks.spawn(async move {
+                let _stops_the_others = guard;
+                if let Err(error) = receiver.serve(listener, stop).await {
+                    tracing::error!(error = %error, "the webhook listener failed");
+                }
+            });
+        }
         let clock = self.serving.clock.clone();
         tasks.spawn(forget_changes(self.store.clone(), clock, self.change_log_retention, ended.clone()));
         tasks.spawn(forget_former_values(self.store.clone(), self.serving.clock.clone(), ended.clone()));
@@ -277,13 +328,41 @@ impl App {
     }
 }
 
-fn workers(accounts: &[AccountSettings], store: &Store, clock: &Clock) -> Result<Vec<Worker>, StartError> {
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
+async fn receiver(
+    settings: WebhookSettings,
+    store: &Store,
+    accounts: &Accounts,
+    clock: &Clock,
+) -> Result<(Receiver, TcpListener), StartError> {
+    let receiver = Receiver::new(settings.receiver, store.clone(), accounts.clone(), clock.clone())?;
+    let (listener, _) = listen(settings.listen).await?;
+    Ok((receiver, listener))
+}
+
+fn workers(
+    accounts: &[AccountSettings],
+    public_url: Option<&PublicUrl>,
+    store: &Store,
+    clock: &Clock,
+) -> Result<Vec<Worker>, StartError> {
     let worker = |account: &AccountSettings| {
         let id = account.account.id.clone();
         let upstream = PartnerCenter::new(account.partner_center.clone(), clock.clone())
             .map_err(|source| StartError::Connection { account: id.clone(), source })?;
         let concurrency = account.partner_center.concurrency;
-        Ok(Worker::new(id, account.policy.clone(), concurrency, upstream, store.clone(), clock.clone()))
+        let webhook = public_url.map(|public_url| WebhookPlan {
+            public_url: public_url.clone(),
+            replace: account.webhook_replace_url.as_ref().map(|url| url.expose_secret().to_owned()),
+        });
+        let worker = Worker::new(id, account.policy.clone(), concurrency, upstream, store.clone(), clock.clone());
+        Ok(worker.with_webhook(webhook))
     };
     accounts.iter().map(worker).collect()
 }

@@ -12,6 +12,7 @@ pub mod sealing;
 pub mod store;
 pub mod operations;
 pub mod partner_center;
+pub mod webhook;
 pub mod sync;
 pub mod grpc;
 pub mod app;

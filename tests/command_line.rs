@@ -65,7 +65,11 @@ fn filled_template(folder: &Path) -> String {
     let filled = filled.replace("/etc/customer-guard/contoso.secret", text_of(&secret));
     let filled = filled.replace("/etc/customer-guard/sealing.key", text_of(&keys));
     let filled = filled.replace("\"customer-guard.db\"", &format!("{:?}", folder.join("cg.db")));
-    filled.replace("127.0.0.1:50051", "127.0.0.1:0")
+    let roots = folder.join("roots.pem");
+    let authority = rcgen::generate_simple_self_signed(["signers.example".to_owned()]).expect("a certificate");
+    std::fs::write(&roots, authority.cert.pem()).expect("a file");
+    let filled = filled.replace("/etc/customer-guard/webhook-roots.pem", text_of(&roots));
+    filled.replace("127.0.0.1:50051", "127.0.0.1:0").replace("127.0.0.1:8443", "127.0.0.1:0")
 }
 
 #[test]

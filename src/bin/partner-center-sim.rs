@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Parser;
 use customer_guard::simulator::partner::Partner;
+use customer_guard::simulator::webhooks::{EventSigner, Signing};
 use customer_guard::simulator::{Simulator, demo_partners};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
@@ -45,6 +48,15 @@ struct Arguments {
     /// Makes every call take at least so long.
     #[arg(long)]
     latency_ms: Option<u64>,
+    /// Sends events to registered addresses, signed with the RSA key in this file (PKCS #8, PEM).
+    #[arg(long, requires = "webhook_certificate_url")]
+    webhook_key: Option<PathBuf>,
+    /// Where the certificate of that key can be fetched.
+    #[arg(long, requires = "webhook_key")]
+    webhook_certificate_url: Option<String>,
+    /// Sends all events here, by plain HTTP, whatever host is registered.
+    #[arg(long, requires = "webhook_key")]
+    webhook_via: Option<SocketAddr>,
 }
 
 #[derive(Deserialize)]
@@ -99,11 +111,25 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<Simulator> {
             }
         })?;
     }
+    if let Some(signing) = signing(arguments)? {
+        simulator.sign_events(signing);
+    }
     if let Some(path) = &arguments.state {
         save(&simulator, Some(path))?;
         simulator.keep_state_in(path.clone());
     }
     Ok(simulator)
+}
+
+/// How events are signed, if they are sent.
+fn signing(arguments: &Arguments) -> anyhow::Result<Option<Signing>> {
+    let (Some(path), Some(url)) = (&arguments.webhook_key, &arguments.webhook_certificate_url) else {
+        return Ok(None);
+    };
+    let unreadable = || format!("{} holds no RSA key in PKCS #8 form", path.display());
+    let key = PrivatePkcs8KeyDer::from_pem_file(path).with_context(unreadable)?;
+    let signer = EventSigner::new(key.secret_pkcs8_der(), url).with_context(unreadable)?;
+    Ok(Some(Signing { signer, impostor: None, via: arguments.webhook_via }))
 }
 
 fn read_partners(path: &Path) -> anyhow::Result<Vec<Partner>> {

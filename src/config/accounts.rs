@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use secrecy::SecretString;
 use toml::Value;
 
 use crate::app::AccountSettings;
@@ -116,10 +117,12 @@ fn account(
     let client_id = reader.value(&settings::CLIENT_ID, of, value::client_id);
     let client_secret = reader.value(&settings::CLIENT_SECRET_FILE, of, secret::read);
     let endpoints = endpoints(reader, of, cloud);
+    let webhook_replace_url = reader.optional(&settings::WEBHOOK_REPLACE_URL, of, value::text);
     let own_pace = service::pace_of_account(reader, of, pace);
     let (pace, cloud, tenant_id) = (own_pace?.whole()?, cloud?, tenant_id?);
     Ok(AccountSettings {
         policy: pace.policy,
+        webhook_replace_url: webhook_replace_url?.map(SecretString::from),
         partner_center: UpstreamSettings {
             endpoints: endpoints?,
             tenant_id,

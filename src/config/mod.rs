@@ -16,6 +16,7 @@ mod template;
 mod unknown;
 mod upstream_address;
 mod value;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -47,6 +48,7 @@ impl Config {
         let mut reader = reader::Reader::new(sources)?;
         unknown::note_in_file(&mut reader);
         let service = service::read(&mut reader);
+        let webhook = webhook::read(&mut reader);
         let sealing_keys = service::sealing_keys(&mut reader);
         let pace = service::pace(&mut reader);
         let ids = accounts::ids(&mut reader);
@@ -58,7 +60,8 @@ impl Config {
         let accounts = accounts::read(&mut reader, ids, pace.as_ref().map_err(|noted| *noted));
         let effective = reader.finish()?;
         // Invariant: nothing was noted, so everything has a value.
-        let (Ok(service), Ok(accounts), Ok(sealing_keys)) = (service, accounts, sealing_keys) else {
+        let (Ok(service), Ok(webhook), Ok(accounts), Ok(sealing_keys)) = (service, webhook, accounts, sealing_keys)
+        else {
             return Err(Problems(Vec::new()));
         };
         let Ok(pace) = pace.and_then(|pace| pace.whole()) else { return Err(Problems(Vec::new())) };
@@ -69,6 +72,7 @@ impl Config {
             report_only_callers: service.report_only_callers,
             change_log_retention: service.change_log_retention,
             watching: WatchLimits::USUAL,
+            webhook,
             accounts,
             sealing_keys,
             api_accounts: app::ApiAccountSettings { pace, endpoints: None },

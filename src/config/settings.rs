@@ -140,6 +140,46 @@ pub(super) const SEALING_KEY_FILE: Setting = Setting {
           seals and every one opens, so a key is replaced by putting a new one before it. Losing it means setting those \
           credentials again.",
 };
+pub(super) const WEBHOOK_LISTEN: Setting = setting(
+    "webhook_listen",
+    Scope::Service,
+    Fallback::Derived("none, so that no events come in"),
+    "127.0.0.1:8443",
+    "Where Partner Center's events come in, as plain HTTP behind whatever ends TLS for webhook_public_url. Without it \
+     nothing is registered; the audit log is read either way.",
+);
+pub(super) const WEBHOOK_PUBLIC_URL: Setting = setting(
+    "webhook_public_url",
+    Scope::Service,
+    Fallback::Derived("none; required with webhook_listen"),
+    "https://hooks.example.com",
+    "The https address under which Partner Center reaches webhook_listen. It is registered in Partner Center, with a \
+     secret path, for every account whose registration is nobody's; somebody else's is left alone.",
+);
+pub(super) const WEBHOOK_CERTIFICATE_HOSTS: Setting = setting(
+    "webhook_certificate_hosts",
+    Scope::Service,
+    Fallback::Value("3psostorageacct.blob.core.windows.net"),
+    "3psostorageacct.blob.core.windows.net",
+    "The hosts the certificates of events are fetched from: exact names, separated by commas.",
+);
+pub(super) const WEBHOOK_SIGNER_ROOTS_FILE: Setting = setting(
+    "webhook_signer_roots_file",
+    Scope::Service,
+    Fallback::Derived("none; required with webhook_listen"),
+    "/etc/customer-guard/webhook-roots.pem",
+    "The certificates that those of events must stand on, in PEM form: roots, and the intermediates below them. No \
+     others count. There is no default because Microsoft does not publish which they are: look at the certificate \
+     your own events name.",
+);
+pub(super) const WEBHOOK_SIGNER_NAMES: Setting = setting(
+    "webhook_signer_names",
+    Scope::Service,
+    Fallback::Value("pcnotifications-dispatch.microsoft.com"),
+    "pcnotifications-dispatch.microsoft.com",
+    "What the certificate of an event may be called, separated by commas; its organization is always Microsoft \
+     Corporation.",
+);
 /// What is logged.
 pub const LOG: Setting = setting(
     "log",
@@ -279,14 +319,29 @@ pub(super) const AUDIENCE: Setting = setting(
     "Whom access tokens are asked for.",
 );
 
+pub(super) const WEBHOOK_REPLACE_URL: Setting = Setting {
+    key: "webhook_replace_url",
+    scope: Scope::Account,
+    fallback: Fallback::Derived("none"),
+    example: "https://former.example.com/hook",
+    printing: Printing::Forbidden,
+    doc: "A webhook registration of somebody else's that may be replaced: exactly this address. Any other is left \
+          alone.",
+};
+
 /// Every setting, in the order of the documentation.
-pub const ALL: [&Setting; 25] = [
+pub const ALL: [&Setting; 31] = [
     &LISTEN,
     &DATABASE,
     &PORTAL_LINK,
     &REPORT_ONLY_CALLERS,
     &CHANGE_LOG_RETENTION,
     &SEALING_KEY_FILE,
+    &WEBHOOK_LISTEN,
+    &WEBHOOK_PUBLIC_URL,
+    &WEBHOOK_CERTIFICATE_HOSTS,
+    &WEBHOOK_SIGNER_ROOTS_FILE,
+    &WEBHOOK_SIGNER_NAMES,
     &LOG,
     &LOG_FORMAT,
     &NIGHT,
@@ -306,6 +361,7 @@ pub const ALL: [&Setting; 25] = [
     &API_ROOT,
     &AUTHORITY,
     &AUDIENCE,
+    &WEBHOOK_REPLACE_URL,
 ];
 
 /// The settings that may stand for the service.
@@ -347,8 +403,8 @@ mod tests {
     #[test]
     fn no_account_variable_can_be_read_as_another_account_s() {
         // With an id `a-b` beside `a`, a setting `b_x` beside `x` would be one variable for two things.
-        for one in ALL {
-            for other in ALL {
+        for one in of_account() {
+            for other in of_account() {
                 assert!(!one.key.ends_with(&format!("_{}", other.key)), "{} {}", one.key, other.key);
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::webhook::test_authority::TestAuthority;
 
 /// A sealing key, as a line of its file.
 const KEY: &str = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=\n";
@@ -34,6 +35,11 @@ impl Folder {
         let path = self.write("sealing.key", text);
         set_mode(&path, 0o600);
         path
+    }
+
+    /// A file with a certificate authority.
+    fn roots(&self) -> PathBuf {
+        self.write("roots.pem", &TestAuthority::new("Signers").pem())
     }
 
     fn account(&self, id: &str, tenant: u8) -> String {
@@ -72,10 +78,14 @@ fn only_problem(read: Result<Config, Problems>) -> (String, String) {
 }
 
 /// The template as it is when every setting it shows is set.
-fn filled_template(secret: &Path, key: &Path) -> String {
+fn filled_template(folder: &Folder) -> String {
+    let files = [
+        ("/etc/customer-guard/contoso.secret", folder.secret("s3cret")),
+        ("/etc/customer-guard/sealing.key", folder.sealing_keys(KEY)),
+        ("/etc/customer-guard/webhook-roots.pem", folder.roots()),
+    ];
     let uncommented = template().lines().map(uncomment).collect::<Vec<_>>().join("\n");
-    let with_key = uncommented.replace("/etc/customer-guard/sealing.key", &key.display().to_string());
-    with_key.replace("/etc/customer-guard/contoso.secret", &secret.display().to_string())
+    files.iter().fold(uncommented, |text, (shown, file)| text.replace(shown, &file.display().to_string()))
 }
 
 fn uncomment(line: &str) -> &str {
@@ -88,9 +98,7 @@ fn uncomment(line: &str) -> &str {
 #[test]
 fn the_template_read_back_is_the_defaults() {
     let folder = Folder::new();
-    let filled = folder
-        .read(&filled_template(&folder.secret("s3cret"), &folder.sealing_keys(KEY)), &[])
-        .expect("a sound template");
+    let filled = folder.read(&filled_template(&folder), &[]).expect("a sound template");
     let least = folder.read(&folder.account("contoso", 1), &[]).expect("a sound file");
     assert_eq!(filled.app.listen, least.app.listen);
     assert_eq!(filled.app.database, least.app.database);
@@ -315,4 +323,35 @@ fn a_sealing_key_file_has_to_be_private_and_hold_keys_and_is_never_shown() {
         assert_eq!(key, "sealing_key_file");
         assert!(what.contains(expected) && !what.contains("hunter2") && !what.contains("sealing.key"), "{what}");
     }
+}
+
+#[test]
+fn a_webhook_listener_needs_an_address_and_roots_and_nothing_of_it_is_needed_without() {
+    let folder = Folder::new();
+    let account = folder.account("contoso", 1);
+    assert!(folder.read(&account, &[]).expect("sound").app.webhook.is_none());
+    let listen = ("CUSTOMER_GUARD_WEBHOOK_LISTEN", "0.0.0.0:8443");
+    let public = ("CUSTOMER_GUARD_WEBHOOK_PUBLIC_URL", "https://hooks.example.com");
+    let roots = folder.roots().display().to_string();
+    let roots = ("CUSTOMER_GUARD_WEBHOOK_SIGNER_ROOTS_FILE", roots.as_str());
+    let missing = problems(folder.read(&account, &[listen]));
+    let missing: Vec<_> = missing.iter().map(|(key, what)| (key.as_str(), what.as_str())).collect();
+    let what = "is required with webhook_listen";
+    assert_eq!(missing, [("webhook_public_url", what), ("webhook_signer_roots_file", what)]);
+    assert!(only_problem(folder.read(&account, &[public])).1.contains("no effect without webhook_listen"));
+    let webhook = folder.read(&account, &[listen, public, roots]).expect("sound").app.webhook.expect("a listener");
+    assert_eq!(webhook.listen.to_string(), "0.0.0.0:8443");
+    let no_roots = ("CUSTOMER_GUARD_WEBHOOK_SIGNER_ROOTS_FILE", "/nowhere/roots.pem");
+    let (key, what) = only_problem(folder.read(&account, &[listen, public, no_roots]));
+    assert_eq!(key, "webhook_signer_roots_file");
+    assert!(what.contains("names a file that cannot be read"), "{what}");
+}
+
+#[test]
+fn the_address_of_a_registration_that_may_be_replaced_is_never_shown() {
+    let folder = Folder::new();
+    let replace = "webhook_replace_url = \"https://former.example/secret-path\"\n";
+    let config = folder.read(&format!("{}{replace}", folder.account("contoso", 1)), &[]).expect("sound");
+    assert!(config.app.accounts[0].webhook_replace_url.is_some());
+    assert!(!format!("{config:?}").contains("secret-path"));
 }

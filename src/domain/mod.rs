@@ -31,3 +31,4 @@ pub mod filter;
 pub mod order;
 pub mod policy;
 pub mod access;
+pub mod webhook;

@@ -12,6 +12,7 @@ mod details;
 mod edit_mask;
 mod explain;
 mod holds;
+mod incremental_mode;
 mod limits;
 mod links;
 mod names;

@@ -7,6 +7,7 @@ use tonic::{Request, Response, Status};
 use crate::domain::ids::{PartnerAccountId, RunId};
 use crate::grpc::convert::{self, time};
 use crate::grpc::details::invalid;
+use crate::grpc::incremental_mode::incremental_mode;
 use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto;
 use crate::grpc::proto::sync_service_server::SyncService;
@@ -17,7 +18,7 @@ use crate::operations::once::{Once, Outcome};
 use crate::operations::refresh_customer::refresh_customer;
 use crate::operations::start_sync::start_sync;
 use crate::operations::sync_runs::{CountedRun, get_sync_run, list_sync_runs};
-use crate::store::{RunCause, RunKind, RunState, WebhookState};
+use crate::store::{RunCause, RunKind, RunState};
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -149,21 +150,11 @@ pub(super) fn signed(count: u64) -> i64 {
 fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncStatus {
     let SyncStatus { sync, backlog, last_full, running_full, next_night_at, manual_allowed_at, pending_links, policy } =
         status;
-    let (mode, reason) = match sync.webhook {
-        Some(WebhookState::Foreign) => (
-            proto::IncrementalMode::AuditLogForeignWebhook,
-            "the webhook registration in Partner Center belongs to somebody else and is left alone; changes are found in \
-             the audit log and the customer list",
-        ),
-        Some(WebhookState::None) | None => (
-            proto::IncrementalMode::AuditLog,
-            "changes are found in the audit log and the customer list; no webhook is registered",
-        ),
-    };
+    let (mode, reason) = incremental_mode(&sync.webhook);
     proto::SyncStatus {
         name: names::sync_status_name(account),
         incremental_mode: mode.into(),
-        incremental_mode_reason: reason.to_owned(),
+        incremental_mode_reason: reason,
         audit_polled_at: sync.audit_polled_at.map(time),
         listed_at: sync.listed_at.map(time),
         last_full_sync: last_full.as_ref().map(sync_run),

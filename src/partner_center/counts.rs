@@ -13,7 +13,7 @@ pub struct CallCounts {
     pub get: u64,
     /// Pages of audit records.
     pub audit: u64,
-    /// Looks at the webhook registration.
+    /// Calls about the webhook registration.
     pub registration: u64,
     /// Access tokens.
     pub token: u64,

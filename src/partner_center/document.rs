@@ -91,6 +91,11 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The texts of a list, without what else it holds; `None` when there is no list.
+    pub(super) fn texts(self, name: &str) -> Option<Vec<&'a str>> {
+        Some(self.member(name)?.as_array()?.iter().filter_map(Value::as_str).collect())
+    }
+
     /// A number or a text, as text (FACTS 1.2, 8.1).
     pub(super) fn number_or_text(self, name: &str) -> Option<String> {
         match self.member(name)? {

@@ -2,7 +2,8 @@
 //! within limits, and answers in the domain's words.
 //!
 //! It is the only module that names `reqwest`, and Microsoft's JSON does not leave it. It knows the domain and nothing
-//! of the store, the sync or callers; it reads and never writes upstream.
+//! of the store, the sync or callers. It reads; the only thing it ever writes upstream is the partner's webhook
+//! registration ([`registration`]), and whether it may is decided by the sync.
 //!
 //! A tour, from the outside in: [`settings`] says what a connection needs; [`customers`], [`domains`],
 //! [`audit_records`] and [`registration`] are the questions; `request` asks one (pace, token, headers), `access_token` signs in, `transport`

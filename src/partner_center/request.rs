@@ -2,8 +2,9 @@
 //!
 //! There are no other retries: an account's next tick is the retry, so that one place decides how often to ask.
 
-use reqwest::Url;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::partner_center::access_token::{AccessToken, AccessTokens};
@@ -22,13 +23,19 @@ pub(super) struct Connection {
     application: HeaderValue,
 }
 
-/// A question; all of them are reads.
+/// A question. Asked by itself it is a read; with an [`Instruction`] it is the one write there is.
 #[derive(Debug)]
 pub(super) struct Question<'a> {
     pub(super) call: Call,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) headers: HeaderMap,
+}
+
+/// What to do instead of reading. Its body may hold a secret and is never printed.
+pub(super) struct Instruction {
+    pub(super) method: Method,
+    pub(super) body: Value,
 }
 
 /// The body of a successful answer.
@@ -63,22 +70,37 @@ impl Connection {
 
     /// Asks, and returns the body of a success.
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Reply, Error> {
+        self.call(question, None).await
+    }
+
+    /// Has something done, and returns the body of a success.
+    pub(super) async fn tell(&self, question: Question<'_>, instruction: &Instruction) -> Result<Reply, Error> {
+        self.call(question, Some(instruction)).await
+    }
+
+    async fn call(&self, question: Question<'_>, instruction: Option<&Instruction>) -> Result<Reply, Error> {
         let call = question.call;
         let trace = fresh_trace();
         let pacing = &self.transport.pacing;
         let _turn = pacing.turn().await.map_err(|pause| throttled(call, pause, trace))?;
         let token = self.tokens.current(&self.transport).await?;
-        let answer = self.send(&question, &token, trace).await?;
+        let answer = self.send(&question, instruction, &token, trace).await?;
         if answer.status != 401 {
             return judge(call, answer);
         }
         let fresh = self.tokens.replace(&token, &self.transport).await?;
         pacing.next_call().await.map_err(|pause| throttled(call, pause, trace))?;
-        judge(call, self.send(&question, &fresh, trace).await?)
+        judge(call, self.send(&question, instruction, &fresh, trace).await?)
     }
 
     /// The headers of FACTS 1.7. Ours stand last, so that nothing a link brings replaces them.
-    async fn send(&self, question: &Question<'_>, token: &AccessToken, trace: Trace) -> Result<Answer, Error> {
+    async fn send(
+        &self,
+        question: &Question<'_>,
+        instruction: Option<&Instruction>,
+        token: &AccessToken,
+        trace: Trace,
+    ) -> Result<Answer, Error> {
         let id =
             |id: uuid::Uuid| HeaderValue::from_str(&id.to_string()).expect("a UUID is hexadecimal digits and hyphens");
         let mut headers = question.headers.clone();
@@ -89,7 +111,11 @@ impl Connection {
         headers.insert("ms-partnercenter-application", self.application.clone());
         headers.insert("x-locale", HeaderValue::from_static("en-US"));
         let url = below(&self.api_root, question.path, question.query);
-        let request = self.transport.client.get(url).headers(headers);
+        let request = match instruction {
+            None => self.transport.client.get(url),
+            Some(Instruction { method, body }) => self.transport.client.request(method.clone(), url).json(body),
+        };
+        let request = request.headers(headers);
         self.transport.exchange(question.call, request, trace).await
     }
 }

@@ -89,6 +89,7 @@ impl Script {
 /// What the server was asked.
 #[derive(Clone, Debug)]
 pub(super) struct Recorded {
+    pub(super) method: String,
     /// Path and query.
     pub(super) target: String,
     pub(super) headers: HeaderMap,
@@ -146,7 +147,12 @@ async fn answer(State(desk): State<Arc<Desk>>, request: Request) -> Response {
     }
     let body = axum::body::to_bytes(body, 64 * 1024).await.expect("a short body");
     let body = String::from_utf8(body.to_vec()).expect("a text");
-    desk.requests.lock().expect("not poisoned").push(Recorded { target, headers: parts.headers, body });
+    desk.requests.lock().expect("not poisoned").push(Recorded {
+        method: parts.method.to_string(),
+        target,
+        headers: parts.headers,
+        body,
+    });
     let script = desk.scripts.lock().expect("not poisoned").pop_front();
     script.unwrap_or_else(|| Script::new(418, "the script has ended")).respond().await
 }

@@ -3,12 +3,13 @@
 //!
 //! A tour, in reading order:
 //! - [`operations`]: playing Microsoft in Rust; [`control`]: the same over HTTP for a person with curl.
-//! - [`partner`], [`customer`], [`audit`], [`registration`]: what is held, and the JSON it is shown as.
+//! - [`partner`], [`customer`], [`audit`], [`registration`]: what is held, and the JSON it is shown as; [`webhooks`]:
+//!   the events it sends.
 //! - `gateway`: how a call comes in (token, limiter, faults, latency), `list` and `profiles`: how it is answered.
 //! - [`faults`]: what can go wrong on request; [`seed`]: where customers come from; `snapshot`: how all is kept.
 //!
 //! Shapes and numbers come from the project's fact sheet about Partner Center; comments name its sections
-//! (`FACTS.md 2.1`). Nothing here calls out, and no customer is a real person or company.
+//! (`FACTS.md 2.1`). Nothing here calls out but [`webhooks`], when it is told to, and no customer is a real person or company.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -37,6 +38,8 @@ pub mod customer;
 pub mod audit;
 
 pub mod registration;
+
+pub mod webhooks;
 
 pub mod calls;
 
@@ -82,6 +85,7 @@ struct Shared {
     clock: Clock,
     partners: Mutex<BTreeMap<Uuid, PartnerCenter>>,
     state_file: Mutex<Option<PathBuf>>,
+    outbox: webhooks::Outbox,
     /// Held while a state file is written, so that two writers never share the partial file.
     saving: Mutex<()>,
 }
@@ -123,7 +127,11 @@ impl Simulator {
             // Only latency is at stake, so a refusal of the option is not worth a word.
             let _ = connection.set_nodelay(true);
         });
-        axum::serve(listener, self.router()).with_graceful_shutdown(shutdown).await
+        let served = axum::serve(listener, self.router()).with_graceful_shutdown(shutdown);
+        tokio::select! {
+            served = served => served,
+            () = self.send_events() => Ok(()),
+        }
     }
 
     /// The clock all of Partner Center goes by.
@@ -147,7 +155,10 @@ impl Simulator {
 
     fn with<T>(&self, partner: Uuid, action: impl FnOnce(&mut PartnerCenter, DateTime<Utc>) -> T) -> Result<T, Error> {
         let now = self.shared.clock.now();
-        self.partners_held().get_mut(&partner).map(|center| action(center, now)).ok_or(Error::UnknownPartner)
+        let acted = |center: &mut PartnerCenter| (action(center, now), std::mem::take(&mut center.webhooks.outgoing));
+        let (result, events) = self.partners_held().get_mut(&partner).map(acted).ok_or(Error::UnknownPartner)?;
+        self.shared.outbox.put(events);
+        Ok(result)
     }
 }
 

@@ -121,7 +121,8 @@ impl Simulator {
     }
 
     /// An existing tenant accepts the reseller relationship, for the first time or again. Whether the audit log tells
-    /// is the knob `acceptance_audited`; there never is an `add_customer` record (FACTS.md 5.4).
+    /// is the knob `acceptance_audited`; there never is an `add_customer` record (FACTS.md 5.4). Whoever registered for
+    /// it gets an event.
     ///
     /// # Errors
     ///
@@ -139,6 +140,12 @@ impl Simulator {
                 let entry = AuditEntry::about(&customer, operation);
                 profiles::record(center, entry, Actor::Customer, now);
             }
+            let event = match center.partner.kind {
+                PartnerKind::DirectBill | PartnerKind::IndirectReseller => "reseller-relationship-accepted-by-customer",
+                PartnerKind::IndirectProvider => "indirect-reseller-relationship-accepted-by-customer",
+            };
+            let uri = format!("https://api.partnercenter.microsoft.com/v1/customers/{}", customer.id);
+            center.announce(event, ("Customer", uri), None, now);
             Ok(customer)
         })?
     }

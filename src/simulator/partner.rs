@@ -13,6 +13,7 @@ use super::faults::FaultScript;
 use super::guid;
 use super::registration::Webhooks;
 use super::throttle::FixedWindow;
+use super::webhooks::Mischief;
 
 /// One Partner Center tenant and the application that may call for it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +83,14 @@ pub struct Knobs {
     /// Calls a minute before 429; `None` switches the limiter off. Microsoft publishes 500 for the customer
     /// resource (FACTS.md 7).
     pub limit_per_minute: Option<u32>,
+    /// What goes wrong with events.
+    pub webhook_mischief: Option<Mischief>,
+    /// How long an event takes to be sent.
+    pub webhook_delay_milliseconds: u64,
+    /// How often an event is sent until it is taken (FACTS.md 6.4).
+    pub webhook_attempts: u32,
+    /// The time between these; Microsoft does not publish it.
+    pub webhook_retry_milliseconds: u64,
 }
 
 impl Default for Knobs {
@@ -98,6 +107,10 @@ impl Default for Knobs {
             unauthorized_body: UnauthorizedBody::Empty,
             latency_milliseconds: 0,
             limit_per_minute: None,
+            webhook_mischief: None,
+            webhook_delay_milliseconds: 0,
+            webhook_attempts: 10,
+            webhook_retry_milliseconds: 1000,
         }
     }
 }

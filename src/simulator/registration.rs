@@ -1,5 +1,5 @@
 //! The webhook registration: one per partner, replaced but never deleted, and the test events (FACTS.md 6.1).
-//! Events are recorded here, not delivered.
+//! [`super::webhooks`] sends the events.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,7 @@ use super::answer::Answer;
 use super::guid;
 use super::partner::PartnerCenter;
 use super::shape;
+use super::webhooks::Outgoing;
 
 /// The names `GET …/registration/events` offers (FACTS.md 6.2).
 const EVENTS: &[&str] = &[
@@ -73,13 +74,27 @@ pub struct Registration {
 #[derive(Debug, Default)]
 pub(super) struct Webhooks {
     pub(super) registration: Option<Registration>,
+    /// Events to be sent.
+    pub(super) outgoing: Vec<Outgoing>,
+    /// How events were answered.
+    pub(super) answers: Vec<u16>,
     test_events: BTreeMap<Uuid, TestEvent>,
+}
+
+impl Webhooks {
+    /// A test event was answered so.
+    pub(super) fn note_test_answer(&mut self, correlation: Uuid, status: u16) {
+        if let Some(event) = self.test_events.get_mut(&correlation) {
+            event.answered = Some(status);
+        }
+    }
 }
 
 #[derive(Debug)]
 struct TestEvent {
     sent: DateTime<Utc>,
     url: String,
+    answered: Option<u16>,
 }
 
 /// What a caller sends to register.
@@ -173,11 +188,13 @@ pub(super) fn send_test_event(
         center.calls.throttled += 1;
         return Err(Answer::throttled(u64::try_from(wait).unwrap_or(1)));
     }
-    webhooks.test_events.insert(correlation, TestEvent { sent: now, url });
+    webhooks.test_events.insert(correlation, TestEvent { sent: now, url, answered: None });
+    let uri = format!("http://api.partnercenter.microsoft.com/webhooks/v1/registration/validationEvents/{correlation}");
+    center.announce("test-created", ("test", uri), Some(correlation), now);
     Ok(Answer::resource(json!({"correlationId": correlation.to_string()})))
 }
 
-/// Answers `GET …/registration/validationEvents/{correlationId}`. The event stays `pending`: nothing is delivered.
+/// Answers `GET …/registration/validationEvents/{correlationId}`.
 pub(super) fn test_event(center: &PartnerCenter, correlation: &str, now: DateTime<Utc>) -> Answer {
     let event = Uuid::parse_str(correlation)
         .ok()
@@ -187,9 +204,13 @@ pub(super) fn test_event(center: &PartnerCenter, correlation: &str, now: DateTim
         Some((id, event)) => Answer::resource(json!({
             "correlationId": id.to_string(),
             "partnerId": center.partner.tenant_id.to_string(),
-            "status": "pending",
+            "status": match event.answered {
+                None => "pending",
+                Some(200..300) => "completed",
+                Some(_) => "failed",
+            },
             "callbackUrl": event.url,
-            "results": [],
+            "results": event.answered.map(|status| json!({"responseCode": status.to_string()})).into_iter().collect::<Vec<_>>(),
         })),
         None => Answer::gateway(StatusCode::NOT_FOUND, "Resource not found"),
     }

@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqlitePool;
 
 /// Number, name and text of every migration.
-const SQLITE: [(i64, &str, &str); 7] = [
+const SQLITE: [(i64, &str, &str); 8] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -15,6 +15,7 @@ const SQLITE: [(i64, &str, &str); 7] = [
     (5, "pauses", include_str!("../../migrations/sqlite/0005_pauses.sql")),
     (6, "partner_accounts", include_str!("../../migrations/sqlite/0006_partner_accounts.sql")),
     (7, "reported_decisions", include_str!("../../migrations/sqlite/0007_reported_decisions.sql")),
+    (8, "webhooks", include_str!("../../migrations/sqlite/0008_webhooks.sql")),
 ];
 
 /// Why the schema cannot be used.

@@ -31,6 +31,7 @@ mod transaction;
 mod trace;
 mod upstream;
 mod wakeup;
+mod webhooks;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -55,10 +56,11 @@ pub use removals::RemovalCandidate;
 pub use requests::{Remembered, RequestKey};
 pub use sqlite::OpenError;
 pub use sync_runs::{PageProgress, RunCause, RunCounts, RunKind, RunState, SyncRun};
-pub use sync_status::{AccountSync, Freshness, Hindrance, Readings, SyncProblem, WebhookState};
+pub use sync_status::{AccountSync, Freshness, Hindrance, Readings, SyncProblem};
 pub use trace::UpstreamTrace;
 pub use transaction::{Body, Tx};
 pub use upstream::{Backlog, DirtyCustomer, Priority, WorkProgress};
+pub use webhooks::{WebhookPath, WebhookStanding, WebhookState};
 
 /// The store of one Customer Guard.
 #[derive(Clone)]

@@ -5,25 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
-use crate::store::{Error, Priority, Store, Tx};
-
-/// Who owns the account's single webhook registration in Partner Center.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebhookState {
-    /// Nobody.
-    None,
-    /// Somebody else; it is never touched.
-    Foreign,
-}
-
-impl WebhookState {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::None => "NONE",
-            Self::Foreign => "FOREIGN",
-        }
-    }
-}
+use crate::store::{Error, Priority, Store, Tx, WebhookStanding, webhooks};
 
 /// What keeps an account from being synchronized.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +29,8 @@ pub struct AccountSync {
     pub problem: Option<SyncProblem>,
     /// Partner Center asked us to wait until then.
     pub throttled_until: Option<Timestamp>,
-    /// Who owns the webhook registration.
-    pub webhook: Option<WebhookState>,
+    /// How the webhook registration stands.
+    pub webhook: WebhookStanding,
     /// Customers of Microsoft's with an active relationship.
     pub active_customers: u64,
     /// The verification that is longest ago among those that are not paused.
@@ -98,6 +80,8 @@ pub struct Readings {
     pub audit_polled_at: Option<Timestamp>,
     /// The customer list, to its end.
     pub listed_at: Option<Timestamp>,
+    /// Since when the list is wanted sooner than its interval says; what was read later has satisfied it.
+    pub list_wanted_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -119,12 +103,7 @@ impl Store {
             listed_at: time("listed_at")?,
             problem: problem(&row)?,
             throttled_until: time("throttled_until")?,
-            webhook: match row.try_get::<Option<&str>, _>("webhook_state")? {
-                Some("NONE") => Some(WebhookState::None),
-                Some("FOREIGN") => Some(WebhookState::Foreign),
-                Some(other) => return Err(Error::Corrupt(format!("account_sync.webhook_state {other}"))),
-                None => None,
-            },
+            webhook: webhooks::standing(&row)?,
             active_customers: customers.try_get::<i64, _>("active")?.unsigned_abs(),
             oldest_verified_at: customers.try_get::<Option<i64>, _>("oldest")?.map(Timestamp::from_micros),
             held_removals: customers.try_get::<i64, _>("held")?.unsigned_abs(),
@@ -168,13 +147,17 @@ impl Store {
 
     /// When the audit log and the customer list were last read to their ends.
     pub async fn last_readings(&self, account: &PartnerAccountId) -> Result<Readings, Error> {
-        let row = sqlx::query("SELECT audit_polled_at, listed_at FROM account_sync WHERE account = $1")
+        let row = sqlx::query("SELECT audit_polled_at, listed_at, list_wanted_at FROM account_sync WHERE account = $1")
             .bind(account.as_str())
             .fetch_one(&self.readers)
             .await?;
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
-        Ok(Readings { audit_polled_at: time("audit_polled_at")?, listed_at: time("listed_at")? })
+        Ok(Readings {
+            audit_polled_at: time("audit_polled_at")?,
+            listed_at: time("listed_at")?,
+            list_wanted_at: time("list_wanted_at")?,
+        })
     }
 }
 
@@ -224,18 +207,6 @@ impl Tx {
         sqlx::query("UPDATE account_sync SET throttled_until = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(until.micros())
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    /// Who owns the webhook registration.
-    pub async fn note_webhook(&mut self, account: &PartnerAccountId, state: WebhookState) -> Result<(), Error> {
-        let now = self.now().micros();
-        sqlx::query("UPDATE account_sync SET webhook_state = $2, webhook_checked_at = $3 WHERE account = $1")
-            .bind(account.as_str())
-            .bind(state.name())
-            .bind(now)
             .execute(self.connection())
             .await?;
         Ok(())

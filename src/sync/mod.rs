@@ -34,6 +34,7 @@ use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
 pub use answers::Answerer;
 pub use supervisor::Supervisor;
+pub use webhook_check::WebhookPlan;
 
 /// How long to wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(5);
@@ -55,6 +56,7 @@ pub struct Worker {
     audit: Duty,
     list: Duty,
     audit_log_is_unreadable: bool,
+    webhook: Option<WebhookPlan>,
     webhook_due_at: Timestamp,
 }
 
@@ -91,8 +93,16 @@ impl Worker {
             audit: Duty::due_at(now),
             list: Duty::due_at(now),
             audit_log_is_unreadable: false,
+            webhook: None,
             webhook_due_at: now,
         }
+    }
+
+    /// Has events sent to this service as well, where nobody else has them sent elsewhere.
+    #[must_use]
+    pub fn with_webhook(mut self, webhook: Option<WebhookPlan>) -> Self {
+        self.webhook = webhook;
+        self
     }
 
     /// Works until `stop`. Whatever is under way then is dropped: what is not in the store is done again.

@@ -11,6 +11,8 @@ use crate::sync::{Interruption, Worker};
 const RETRY_FAILED_RUN_AFTER: Duration = Duration::from_secs(600);
 /// A customer that failed this often no longer keeps a run from ending; it stays dirty.
 const ATTEMPTS_A_RUN_WAITS_FOR: u32 = 3;
+/// A list that is wanted before its time is read this long after the one before.
+const WANTED_LIST_PAUSE: Duration = Duration::from_secs(60);
 /// Who starts runs that nobody asked for.
 const WORKER: &str = "worker";
 
@@ -87,7 +89,11 @@ impl Worker {
         let newest = self.store.newest_list_diff(&self.account).await?;
         let failed_at = newest.filter(|run| run.state == RunState::Failed).and_then(|run| run.finished_at);
         let last = failed_at.map_or(listed_at, |failed_at| failed_at.max(listed_at));
-        Ok(Some(last.min(self.clock.now()).plus(interval)))
+        let last = last.min(self.clock.now());
+        // Wanted sooner, but not all the time.
+        let wanted = readings.list_wanted_at.filter(|wanted| *wanted >= listed_at);
+        let soon = wanted.map(|_| last.plus(interval.min(WANTED_LIST_PAUSE)));
+        Ok(Some(soon.unwrap_or_else(|| last.plus(interval))))
     }
 
     /// Ends the runs that have nobody left to fetch; returns whether there were any.

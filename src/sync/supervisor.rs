@@ -17,6 +17,7 @@ use crate::domain::account::AccountState;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::Pace;
 use crate::domain::standstill::Standstill;
+use crate::domain::webhook::PublicUrl;
 use crate::operations::accounts::Accounts;
 use crate::operations::credentials;
 use crate::operations::questions::Questions;
@@ -25,7 +26,7 @@ use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{APPLICATION_NAME, Endpoints, LARGEST_PAGE, Settings, Timeouts};
 use crate::sealing::SealingKeys;
 use crate::store::{self, KeptAccount, Store};
-use crate::sync::Worker;
+use crate::sync::{WebhookPlan, Worker};
 
 /// How long until the store is looked at without being asked to.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -63,6 +64,8 @@ pub struct Supervisor {
     keys: Option<SealingKeys>,
     /// Where every account is reached instead of its cloud.
     endpoints: Option<Endpoints>,
+    /// Where Partner Center reaches this service with its events, if anywhere.
+    public_url: Option<PublicUrl>,
     charges: BTreeMap<PartnerAccountId, Charge>,
 }
 
@@ -81,8 +84,9 @@ impl Supervisor {
         clock: Clock,
         keys: Option<SealingKeys>,
         endpoints: Option<Endpoints>,
+        public_url: Option<PublicUrl>,
     ) -> Self {
-        Self { store, accounts, questions, clock, keys, endpoints, charges: BTreeMap::new() }
+        Self { store, accounts, questions, clock, keys, endpoints, public_url, charges: BTreeMap::new() }
     }
 
     /// Looks after accounts until `service` ends; what it starts runs in `tasks` and ends with the service too.
@@ -189,7 +193,9 @@ impl Supervisor {
         };
         let upstream = PartnerCenter::new(settings, self.clock.clone()).map_err(NotStarted::Connection)?;
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        let worker = Worker::new(account.id.clone(), policy, concurrency, upstream, store, clock);
+        // Which registration of somebody else's may be replaced, only the configuration says.
+        let webhook = self.public_url.clone().map(|public_url| WebhookPlan { public_url, replace: None });
+        let worker = Worker::new(account.id.clone(), policy, concurrency, upstream, store, clock).with_webhook(webhook);
         let answerer = worker.answerer().of_account_that_is(charge.course.state);
         let asked = self.questions.answered_by(&account.id);
         charge.tasks.push(tasks.spawn(answerer.run(asked, charge.stop.clone())));

@@ -21,6 +21,8 @@ mod full_sync;
 mod listing;
 mod manual_sync;
 mod incremental_sync;
+mod webhooks;
+mod webhook_ownership;
 mod quarantine;
 mod upstream_trouble;
 mod removals;

@@ -72,6 +72,8 @@ pub(super) fn incremental_mode(mode: proto::IncrementalMode) -> &'static str {
         proto::IncrementalMode::Unspecified => "",
         proto::IncrementalMode::AuditLog => "audit log",
         proto::IncrementalMode::AuditLogForeignWebhook => "audit log; the webhook is somebody else's",
+        proto::IncrementalMode::Webhook => "webhook and audit log",
+        proto::IncrementalMode::AuditLogLostWebhook => "audit log; the webhook was lost",
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) fn settings(
         watching: WatchLimits::USUAL,
         portal: usual_portal_link().context("the usual portal link is broken")?,
         report_only_callers: BTreeSet::new(),
+        webhook: None,
         accounts: accounts.collect::<anyhow::Result<_>>()?,
         sealing_keys: Some(sealing_keys(&folder.join("sealing.key"))?),
         api_accounts: ApiAccountSettings {
@@ -106,6 +107,7 @@ fn account(partner: &Partner, simulator: SocketAddr, policy: &SyncPolicy) -> any
     Ok(AccountSettings {
         account: PartnerAccount { id, display_name: partner.name.clone(), kind, cloud: Cloud::Global, tenant_id },
         policy: policy.clone(),
+        webhook_replace_url: None,
         partner_center: UpstreamSettings {
             endpoints: endpoints(simulator),
             tenant_id,

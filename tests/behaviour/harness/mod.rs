@@ -2,7 +2,9 @@
 
 pub mod accounts;
 pub mod cast;
+pub mod certificates;
 pub mod database;
+pub mod hooks;
 pub mod told;
 pub mod upstream;
 pub mod watcher;
@@ -13,7 +15,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use customer_guard::app::{AccountSettings, ApiAccountSettings, App, RunError, Settings};
+use customer_guard::app::{AccountSettings, ApiAccountSettings, App, RunError, Settings, WebhookSettings};
 use customer_guard::clock::{Clock, Timestamp};
 use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use customer_guard::domain::ids::TenantId;
@@ -60,6 +62,10 @@ pub struct Plan {
     pub watching: WatchLimits,
     /// The sealing keys, one a line.
     pub sealing_keys: Option<&'static str>,
+    /// How Partner Center's events come in; not at all without it.
+    pub webhook: Option<WebhookSettings>,
+    /// The registration of somebody else's that contoso's may replace.
+    pub webhook_replace_url: Option<String>,
     pub clock: Clock,
 }
 
@@ -77,6 +83,8 @@ impl Plan {
             change_log_retention: Duration::from_secs(90 * 24 * 60 * 60),
             watching: WatchLimits::USUAL,
             sealing_keys: Some(SEALING_KEY),
+            webhook: None,
+            webhook_replace_url: None,
             clock: Clock::running_from(noon()),
         }
     }
@@ -93,6 +101,8 @@ pub struct Guard {
     pub store: Store,
     pub clock: Clock,
     pub database: PathBuf,
+    /// Where events come in, if anywhere.
+    pub webhook_address: Option<SocketAddr>,
     stop: CancellationToken,
     run: JoinHandle<Result<(), RunError>>,
 }
@@ -272,6 +282,7 @@ pub fn settings(plan: &Plan, upstream: &Upstream, database: &Path) -> Settings {
         report_only_callers: plan.report_only_callers.iter().map(ToString::to_string).collect(),
         change_log_retention: plan.change_log_retention,
         watching: plan.watching,
+        webhook: plan.webhook.clone(),
         accounts: plan.partners.iter().map(|name| account(name, plan, upstream)).collect(),
         sealing_keys: plan.sealing_keys.map(|text| SealingKeys::parse(&text.into()).expect("sealing keys")),
         api_accounts: ApiAccountSettings { pace: pace(plan), endpoints: Some(endpoints(upstream)) },
@@ -308,6 +319,10 @@ impl Guard {
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         let app =
             App::build(settings(plan, upstream, &database), plan.clock.clone()).await.expect("the service starts");
+        let webhook_address = app.webhook_address();
+        if let Some(address) = webhook_address {
+            upstream.send_events_to(address);
+        }
         let (address, store) = (app.address(), app.store().clone());
         // The listener is bound before the service runs, so that nobody is turned away.
         let channel = Channel::from_shared(format!("http://{}", app.address())).expect("an address").connect_lazy();
@@ -322,6 +337,7 @@ impl Guard {
             store,
             clock: plan.clock.clone(),
             database,
+            webhook_address,
             stop,
             run,
         }
@@ -459,6 +475,7 @@ fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
             tenant_id,
         },
         policy: pace.policy,
+        webhook_replace_url: plan.webhook_replace_url.clone().map(Into::into),
         partner_center: partner_center::Settings {
             endpoints: endpoints(upstream),
             tenant_id,

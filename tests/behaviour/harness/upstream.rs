@@ -1,11 +1,13 @@
 //! Partner Center, played by the simulator on a port of its own.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use customer_guard::clock::Timestamp;
 use customer_guard::simulator::faults::{Effect, Fault};
 use customer_guard::simulator::operations::NewCustomer;
 use customer_guard::simulator::partner::Partner;
+use customer_guard::simulator::webhooks::{EventSigner, Signing};
 use customer_guard::simulator::{Simulator, demo_partners};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +15,8 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::cast::{LINDEN, linden_profile};
+use super::certificates::test_authority::Identity;
+use super::certificates::{IMPOSTOR_URL, MICROSOFT_URL, cast};
 
 /// A Partner Center that can be reached.
 pub struct Upstream {
@@ -66,6 +70,15 @@ impl Upstream {
             ..NewCustomer::default()
         };
         self.simulator.add_customer(self.partner(name).tenant_id, linden).expect("a new customer");
+    }
+
+    /// Sends events to that listener, signed with Microsoft's key.
+    pub fn send_events_to(&self, address: SocketAddr) {
+        let signer = |identity: &Identity, url| EventSigner::new(&identity.key, url).expect("an RSA key");
+        let signer_of_microsoft = signer(&cast().microsoft, MICROSOFT_URL);
+        let impostor = signer(&cast().impostor, IMPOSTOR_URL);
+        let signing = Signing { signer: signer_of_microsoft, impostor: Some(impostor), via: Some(address) };
+        self.simulator.sign_events(signing);
     }
 
     /// What goes wrong with contoso's calls from now on.
