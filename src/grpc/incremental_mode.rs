@@ -36,9 +36,15 @@ pub(super) fn incremental_mode(webhook: &WebhookStanding) -> (IncrementalMode, S
                 ),
             )
         }
-        (Some(WebhookState::None) | None, _) => (
+        (Some(WebhookState::None), _) => (
             IncrementalMode::AuditLog,
             "changes are found in the audit log and the customer list; no webhook is registered".to_owned(),
+        ),
+        (None, _) => (
+            IncrementalMode::AuditLog,
+            "changes are found in the audit log and the customer list; who holds the webhook registration has not been \
+             seen yet"
+                .to_owned(),
         ),
     }
 }
@@ -63,7 +69,9 @@ mod tests {
     fn a_registration_counts_once_it_has_been_heard_from() {
         assert_eq!(told(WebhookState::Ours, None, true).0, IncrementalMode::Webhook);
         assert_eq!(told(WebhookState::Ours, None, false).0, IncrementalMode::AuditLog);
-        assert_eq!(incremental_mode(&WebhookStanding::default()).0, IncrementalMode::AuditLog);
+        let (mode, reason) = incremental_mode(&WebhookStanding::default());
+        assert_eq!(mode, IncrementalMode::AuditLog);
+        assert!(reason.contains("not been seen yet"), "{reason}");
     }
 
     #[test]

@@ -49,7 +49,8 @@ fn profile(customer: Object<'_>, asked: TenantId) -> Result<MicrosoftProfile, De
     Ok(MicrosoftProfile {
         company_name: first_present(text(Some(billing), "companyName")?, || Ok(tenant_name.clone()))?,
         tenant_name,
-        domain: text(company, "domain")?,
+        // A domain has no case; ours are kept in one, so that they are found.
+        domain: text(company, "domain")?.to_lowercase(),
         upstream_relationship: text(Some(customer), "relationshipToPartner")?,
         contact,
     })
@@ -122,7 +123,7 @@ mod tests {
     fn whole() -> Value {
         json!({
             "id": ASKED, "commerceId": ASKED, "relationshipToPartner": "reseller", "allowDelegatedAccess": false,
-            "companyProfile": {"tenantId": ASKED, "domain": "linden.example", "companyName": "Linden Tenant",
+            "companyProfile": {"tenantId": ASKED, "domain": "Linden.example", "companyName": "Linden Tenant",
                 "email": "it@linden.example", "address": {"country": "LT", "phoneNumber": "1"}},
             "billingProfile": {"id": "x", "firstName": "Ada", "lastName": "Lind", "email": "ada@linden.example",
                 "culture": "lv-LV", "language": "lv", "companyName": "SIA Linden",
