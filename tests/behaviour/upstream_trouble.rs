@@ -326,7 +326,7 @@ async fn a_list_that_leads_in_a_circle_is_not_read_again_and_again_and_is_shown(
     .await;
     let calls = world.upstream.simulator.calls(world.contoso()).list;
     // Each look lets time pass, in which it may be tried again; whoever does not rest asks thousands of times.
-    assert!(calls < 20 + 4 * looks, "{calls} calls in {looks} looks");
+    assert!(calls < 10 + 2 * looks, "{calls} calls in {looks} looks");
     world.upstream.mend();
     eventually("the status says no more", async || {
         world.advance(Duration::from_secs(60));
