@@ -20,7 +20,7 @@ use rand::{RngExt, SeedableRng};
 use tokio::sync::watch;
 
 use crate::harness::cast::{bakery, contact, member};
-use crate::harness::database::count;
+use crate::harness::database::{back_up, count, restore};
 use crate::harness::watcher::{Watcher, from_now_on, resuming, watching};
 use crate::harness::{Guard, Plan, World, eventually};
 
@@ -347,16 +347,14 @@ async fn a_cursor_that_is_damaged_or_of_another_watch_is_refused() {
 #[tokio::test]
 async fn a_cursor_from_what_a_restored_database_does_not_know_leads_to_a_snapshot() {
     let world = World::with_customers(3).await;
-    let world = world.restart().await;
     let (database, backup) = (world.guard.database.clone(), world.folder.path().join("backup.db"));
-    let (from, to) = (database.clone(), backup.clone());
-    let world = world.restart_after(move || std::fs::copy(from, to).map(|_| ()).expect("a backup")).await;
+    back_up(&database, &backup).await;
     world.guard.create(bakery()).await;
     let mut watcher = open(&world.guard, from_now_on(CONTOSO)).await;
     watcher.checkpoint().await;
     let cursor = watcher.cursor.clone();
     drop(watcher);
-    let world = world.restart_after(move || std::fs::copy(backup, database).map(|_| ()).expect("it is restored")).await;
+    let world = world.restart_after(move || restore(&backup, &database)).await;
     let mut watcher = open(&world.guard, resuming(CONTOSO, &cursor)).await;
     let (cause, customers) = watcher.snapshot().await;
     assert_eq!((cause, customers.len()), (SnapshotCause::CursorTooOld, 3));

@@ -17,6 +17,24 @@ pub async fn writer(database: &Path) -> SqliteConnection {
     options.connect().await.expect("the database file can be opened")
 }
 
+/// Copies a database as it is now, also while it is in use.
+pub async fn back_up(database: &Path, backup: &Path) {
+    let to = backup.to_str().expect("a readable path");
+    sqlx::query("VACUUM INTO $1").bind(to).execute(&mut writer(database).await).await.expect("a backup");
+}
+
+/// Puts a backup in the place of a database that nobody uses. What a write-ahead log still holds belongs to the database
+/// that is replaced, and would be read into the restored one.
+pub fn restore(backup: &Path, database: &Path) {
+    for beside in ["-wal", "-shm"] {
+        let mut file = database.as_os_str().to_owned();
+        file.push(beside);
+        let removed = std::fs::remove_file(file);
+        assert!(removed.is_ok() || removed.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound), "removed");
+    }
+    std::fs::rename(backup, database).expect("it is restored");
+}
+
 /// How many rows a `SELECT count(*)` counts.
 pub async fn count(database: &Path, select: &'static str) -> i64 {
     let row = sqlx::query(select).fetch_one(&mut reader(database).await).await.expect("a count");
