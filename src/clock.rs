@@ -82,6 +82,8 @@ enum Hands {
     /// The machine's clock and so many microseconds.
     Shifted(watch::Sender<i64>),
     Manual(watch::Sender<Timestamp>),
+    /// As manual, and a sleeper moves it.
+    Leaping(watch::Sender<Timestamp>),
 }
 
 impl Clock {
@@ -100,12 +102,18 @@ impl Clock {
         Self(Hands::Manual(watch::Sender::new(start)))
     }
 
+    /// A clock that stands still until it is moved or somebody sleeps on it: the sleeper moves it to the deadline and does
+    /// not wait. For a single thread that drives everything by hand, where nobody else could move it meanwhile.
+    pub fn leaping(start: Timestamp) -> Self {
+        Self(Hands::Leaping(watch::Sender::new(start)))
+    }
+
     /// What time it is.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Hands::System => machine_time(),
             Hands::Shifted(shift) => shifted(*shift.borrow()),
-            Hands::Manual(time) => *time.borrow(),
+            Hands::Manual(time) | Hands::Leaping(time) => *time.borrow(),
         }
     }
 
@@ -114,7 +122,7 @@ impl Clock {
         match &self.0 {
             Hands::System => {}
             Hands::Shifted(shift) => shift.send_modify(|shift| *shift = shift.saturating_add(micros_of(by))),
-            Hands::Manual(time) => time.send_modify(|now| *now = now.plus(by)),
+            Hands::Manual(time) | Hands::Leaping(time) => time.send_modify(|now| *now = now.plus(by)),
         }
     }
 
@@ -135,6 +143,7 @@ impl Clock {
                 // The sender lives in `self`, so waiting can end only by the time being reached.
                 let _ = seen.wait_for(|now| *now >= deadline).await;
             }
+            Hands::Leaping(time) => time.send_modify(|now| *now = deadline.max(*now)),
         }
     }
 }
@@ -166,6 +175,16 @@ mod tests {
         let mover = clock.clone();
         let (_, ()) = tokio::join!(clock.sleep_until(deadline), async { mover.advance(Duration::from_secs(3600)) });
         assert!(clock.now() >= deadline);
+    }
+
+    #[tokio::test]
+    async fn a_sleeper_on_a_leaping_clock_moves_it_and_never_back() {
+        let clock = Clock::leaping(Timestamp::from_micros(0));
+        let deadline = clock.now().plus(Duration::from_secs(60));
+        clock.sleep_until(deadline).await;
+        assert_eq!(clock.now(), deadline);
+        clock.sleep_until(Timestamp::from_micros(1)).await;
+        assert_eq!(clock.now(), deadline);
     }
 
     #[tokio::test]

@@ -6,6 +6,9 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod planted;
+
 pub mod clock;
 pub mod domain;
 pub mod sealing;

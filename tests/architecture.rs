@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every module of the library, and the modules it may name.
-const MAY_NAME: [(&str, &[&str]); 14] = [
+const MAY_NAME: [(&str, &[&str]); 15] = [
+    // Bugs on purpose, in no normal build; whoever has one names it by the macro.
+    ("planted", &[]),
     ("clock", &[]),
     ("domain", &["clock"]),
     // Knows what a sealed secret is, and nothing of whose it is.

@@ -109,6 +109,11 @@ impl PartialEq for Night {
     }
 }
 
+/// When a customer is looked at again after a signal's look at it, and how long after that a last time. An answer may lag
+/// behind an update: some seconds when all is well, which the first look covers, and minutes when Partner Center is
+/// behind with itself, which the second does. Later than both only the next night heals.
+pub const CONFIRM_AFTER: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(9 * 60)];
+
 /// How an account is kept level, and what its callers are promised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncPolicy {
@@ -133,6 +138,37 @@ pub struct Pace {
     pub requests_per_minute: NonZeroU32,
     /// How many of them are open at a time, at most.
     pub concurrency: NonZeroUsize,
+}
+
+/// The share of the promised time by which the rolling verification is early at least: an hour of a day.
+const VERIFY_EARLY: u32 = 24;
+
+/// What can be promised about verification, computed from how many customers there are and how fast they can be asked
+/// about: a full sync, or the rolling verification, is one pass over all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guarantee {
+    /// Within this time every customer is verified again, at the present pace.
+    pub within: Duration,
+    /// Whether that is within what the account's callers are promised.
+    pub is_kept: bool,
+    /// How long after its last look a customer is looked at again although nothing signals.
+    pub verify_after: Duration,
+}
+
+impl Guarantee {
+    /// The guarantee for so many customers at that pace.
+    ///
+    /// A quarter of the pace is left for signals, lists and the log, so a pass takes a third longer than the calls alone
+    /// would. Looks that fall due as fast as they were once made are answered that much slower: by the end of a pass one
+    /// has waited a quarter of it. So long before the promise is due a look must begin, and a pass and a quarter must fit.
+    pub fn of(customers: u64, calls_per_minute: u64, promised: Duration) -> Self {
+        let seconds = customers.saturating_mul(60 * 4) / calls_per_minute.saturating_mul(3).max(1);
+        let pass = Duration::from_secs(seconds);
+        let within = promised.max(pass.saturating_add(pass / 4));
+        // However many customers there are, a look is not repeated before half of the time is over.
+        let early = (pass / 4).max(promised / VERIFY_EARLY).min(promised / 2);
+        Self { within, is_kept: within <= promised, verify_after: promised.saturating_sub(early) }
+    }
 }
 
 #[cfg(test)]
@@ -191,6 +227,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_promise_that_a_pass_and_a_quarter_fit_into_is_kept_and_begun_early_enough() {
+        let day = Duration::from_secs(24 * 3600);
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let small = Guarantee::of(500, 400, day);
+        assert_eq!(small, Guarantee { within: day, is_kept: true, verify_after: hours(23) });
+        // 300 looks a minute: a pass of 16 hours, whose last look waits 4.
+        let large = Guarantee::of(16 * 60 * 300, 400, day);
+        assert_eq!(large, Guarantee { within: day, is_kept: true, verify_after: hours(20) });
+        let too_large = Guarantee::of(24 * 60 * 300, 400, day);
+        assert_eq!(too_large, Guarantee { within: hours(30), is_kept: false, verify_after: hours(18) });
+    }
+
+    #[test]
+    fn no_number_of_customers_and_no_pace_breaks_the_arithmetic() {
+        let day = Duration::from_secs(24 * 3600);
+        assert!(Guarantee::of(0, 0, day).is_kept);
+        let worst = Guarantee::of(u64::MAX, 0, day);
+        assert!(!worst.is_kept && worst.verify_after == day / 2);
+        assert!(Guarantee::of(u64::MAX, u64::MAX, day).is_kept);
     }
 
     #[test]

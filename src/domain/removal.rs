@@ -17,8 +17,8 @@ pub struct RemovalEvidence {
 
 impl RemovalEvidence {
     /// Whether the evidence is complete: the audit record stands for one of the two list runs.
-    pub const fn is_complete(self) -> bool {
-        let recorded = if self.removal_recorded { 1 } else { 0 };
+    pub fn is_complete(self) -> bool {
+        let recorded = if self.removal_recorded || planted!("one-list-ends") { 1 } else { 0 };
         // At least one complete list must lack the customer, whatever the audit log says.
         self.said_gone && self.missing_runs >= 1 && self.missing_runs + recorded >= 2
     }

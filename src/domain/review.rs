@@ -156,6 +156,9 @@ impl Judged {
             return;
         };
         match owner(standing, field) {
+            Owner::PartnerCenter if planted!("guard-forgets-a-field") && field == Field::Domain => {
+                self.apply(before, field, wish);
+            }
             Owner::PartnerCenter => self.violate(field),
             Owner::Platform => self.apply(before, field, wish),
         }

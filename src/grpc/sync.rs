@@ -148,8 +148,17 @@ pub(super) fn signed(count: u64) -> i64 {
 }
 
 fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncStatus {
-    let SyncStatus { sync, backlog, last_full, running_full, next_night_at, manual_allowed_at, pending_links, policy } =
-        status;
+    let SyncStatus {
+        sync,
+        backlog,
+        last_full,
+        running_full,
+        next_night_at,
+        manual_allowed_at,
+        pending_links,
+        policy,
+        guarantee,
+    } = status;
     let (mode, reason) = incremental_mode(&sync.webhook);
     proto::SyncStatus {
         name: names::sync_status_name(account),
@@ -176,6 +185,8 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
         }),
         paused: signed(backlog.paused),
         pending_links: signed(pending_links),
+        guaranteed_within: guarantee.and_then(|guarantee| prost_types::Duration::try_from(guarantee.within).ok()),
+        promise_reachable: guarantee.is_some_and(|guarantee| guarantee.is_kept),
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::clock::Timestamp;
 use crate::domain::access::{Action, Caller};
 use crate::domain::ids::PartnerAccountId;
-use crate::domain::policy::SyncPolicy;
+use crate::domain::policy::{Guarantee, SyncPolicy};
 use crate::operations::accounts::Accounts;
 use crate::operations::sync_runs::{CountedRun, SyncRunError, counted};
 use crate::store::{AccountSync, Backlog, RunKind, Store};
@@ -27,6 +27,8 @@ pub struct SyncStatus {
     pub pending_links: u64,
     /// What the account's callers are promised.
     pub policy: SyncPolicy,
+    /// What can be kept of that, once the account's pace is known.
+    pub guarantee: Option<Guarantee>,
 }
 
 /// Tells how synchronization of an account stands.
@@ -55,7 +57,9 @@ pub async fn get_sync_status(
     let pending_links = store.count_pending_links(account).await?;
     let finished_at = last_full.as_ref().and_then(|last| last.run.finished_at);
     let manual_allowed_at = finished_at.map(|at| at.plus(policy.manual_cooldown)).filter(|at| *at > now);
+    let guarantee = sync.calls_per_minute.map(|pace| Guarantee::of(sync.active_customers, pace, policy.verify_within));
     Ok(SyncStatus {
+        guarantee,
         sync,
         backlog,
         last_full,

@@ -60,6 +60,11 @@ impl PartnerCenter {
         self.0.transport.pacing.paused_until()
     }
 
+    /// How many calls a minute may be made now: the configured rate, or less after Partner Center asked for less.
+    pub fn calls_per_minute(&self) -> u64 {
+        self.0.transport.pacing.calls_per_minute()
+    }
+
     /// How many calls were sent since the client was made.
     pub fn calls(&self) -> CallCounts {
         self.0.transport.counters.read()

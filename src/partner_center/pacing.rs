@@ -80,6 +80,12 @@ impl Pacing {
         self.bucket().pause_at(self.clock.now()).map(|pause| pause.until)
     }
 
+    /// How many calls a minute fit the rate as it is now.
+    pub(super) fn calls_per_minute(&self) -> u64 {
+        let bucket = self.bucket();
+        bucket.per_minute * bucket.share_at(self.clock.now()) / 100
+    }
+
     fn bucket(&self) -> MutexGuard<'_, Bucket> {
         // A bucket is whole between its statements, so a panic elsewhere leaves nothing half done.
         self.bucket.lock().unwrap_or_else(PoisonError::into_inner)

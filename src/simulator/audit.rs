@@ -190,7 +190,11 @@ pub(super) fn page(center: &PartnerCenter, query: &Query, now: DateTime<Utc>) ->
     };
     let after: Option<i64> = page.after.as_deref().and_then(|ticks| ticks.parse().ok());
     let oldest = clock::ticks(now - TimeDelta::days(RETENTION_DAYS));
-    let range = window.ticks_from.max(oldest)..window.ticks_to.max(oldest);
+    let newest = clock::ticks(now - TimeDelta::seconds(i64::from(center.knobs.audit_delay_seconds)));
+    let to = window.ticks_to.max(oldest);
+    // Ticks are raised to keep records of one moment apart: without a delay none of them is late.
+    let to = if center.knobs.audit_delay_seconds == 0 { to } else { to.min(newest) };
+    let range = window.ticks_from.max(oldest).min(to)..to;
     let matching = center.audit.records.range(range).map(|(_, record)| record).filter(|record| window.holds(record));
     let (items, more) = match center.knobs.audit_order {
         AuditOrder::OldestFirst => {
@@ -215,6 +219,8 @@ pub(super) fn page(center: &PartnerCenter, query: &Query, now: DateTime<Utc>) ->
         });
     }
     let partner = center.partner.tenant_id;
+    let times = if center.knobs.audit_duplicates { 2 } else { 1 };
+    let items: Vec<_> = items.into_iter().flat_map(|record| std::iter::repeat_n(record, times)).collect();
     Ok(Answer::resource(json!({
         "totalCount": items.len(),
         "items": items.iter().map(|record| record.resource(partner)).collect::<Vec<_>>(),

@@ -277,7 +277,7 @@ impl Asked<'_> {
     fn of(&self, center: &mut PartnerCenter, now: DateTime<Utc>) -> Answer {
         let answered = match self.call {
             Call::ListCustomers => list::page(center, self.query, self.effects, now),
-            Call::GetCustomer(id) => profiles::customer(center, id, self.effects),
+            Call::GetCustomer(id) => profiles::customer(center, id, self.effects, now),
             Call::GetBilling(id) => profiles::billing(center, id),
             Call::PutBilling(id) => {
                 self.json().and_then(|body| profiles::put_billing(center, id, self.if_match(), body, now))

@@ -55,6 +55,8 @@ mod list;
 
 mod profiles;
 
+mod past;
+
 mod token;
 
 mod throttle;

@@ -3,6 +3,7 @@
 
 use std::ops::Bound;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use super::customer::{BillingProfile, Customer, Relationship};
 use super::faults::Fault;
 use super::guid;
 use super::partner::{Knobs, Partner, PartnerCenter, PartnerKind};
+use super::past;
 use super::profiles::{self, Actor};
 use super::registration::Registration;
 use super::seed;
@@ -129,7 +131,7 @@ impl Simulator {
     /// Fails for an unknown partner and for a tenant that is a customer already.
     pub fn accept_customer(&self, partner: Uuid, new: NewCustomer) -> Result<Customer, Error> {
         self.with(partner, |center, now| {
-            let customer = arrive(center, new)?;
+            let customer = arrive(center, new, now)?;
             if center.knobs.acceptance_audited {
                 let operation = match center.partner.kind {
                     PartnerKind::DirectBill | PartnerKind::IndirectReseller => {
@@ -157,7 +159,7 @@ impl Simulator {
     /// Fails for an unknown partner and for a tenant that is a customer already.
     pub fn add_customer(&self, partner: Uuid, new: NewCustomer) -> Result<Customer, Error> {
         self.with(partner, |center, now| {
-            let customer = arrive(center, new)?;
+            let customer = arrive(center, new, now)?;
             let entry = AuditEntry {
                 resource_new_value: audit::as_value(customer.resource()),
                 ..AuditEntry::about(&customer, "add_customer")
@@ -213,6 +215,7 @@ impl Simulator {
     /// Fails for an unknown partner or customer.
     pub fn rename(&self, partner: Uuid, id: Uuid, name: &str) -> Result<(), Error> {
         self.with(partner, |center, now| {
+            past::remember(center, id, now);
             let customer = center.customers.get_mut(&id).ok_or(Error::UnknownCustomer)?;
             customer.billing_profile.company_name = Some(name.to_owned());
             let operation = "update_customer_partner_contract_company_name";
@@ -228,7 +231,8 @@ impl Simulator {
     ///
     /// Fails for an unknown partner or customer.
     pub fn rename_tenant(&self, partner: Uuid, id: Uuid, name: &str) -> Result<(), Error> {
-        self.with(partner, |center, _| {
+        self.with(partner, |center, now| {
+            past::remember(center, id, now);
             let customer = center.customers.get_mut(&id).ok_or(Error::UnknownCustomer)?;
             // A customer without a bill-to name is listed under the name it had when it came.
             let listed = customer.listed_name().to_owned();
@@ -246,6 +250,7 @@ impl Simulator {
     /// Fails for an unknown partner or customer.
     pub fn remove_relationship(&self, partner: Uuid, id: Uuid, trail: AuditTrail) -> Result<(), Error> {
         self.with(partner, |center, now| {
+            past::remember(center, id, now);
             let customer = center.customers.remove(&id).ok_or(Error::UnknownCustomer)?;
             let entry = AuditEntry {
                 resource_type: "partner_customer_relationship".to_owned(),
@@ -386,9 +391,12 @@ impl Faults {
 }
 
 /// Puts a customer into the list.
-fn arrive(center: &mut PartnerCenter, new: NewCustomer) -> Result<Customer, Error> {
+fn arrive(center: &mut PartnerCenter, new: NewCustomer, now: DateTime<Utc>) -> Result<Customer, Error> {
     if new.id.is_some_and(|id| center.customers.contains_key(&id)) {
         return Err(Error::AlreadyACustomer);
+    }
+    if let Some(id) = new.id {
+        past::remember(center, id, now);
     }
     let returning = new.id.and_then(|id| center.former.remove(&id));
     let mut customer = returning.unwrap_or_else(|| {

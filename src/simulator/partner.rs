@@ -11,6 +11,7 @@ use super::calls::Calls;
 use super::customer::Customer;
 use super::faults::FaultScript;
 use super::guid;
+use super::past::Past;
 use super::registration::Webhooks;
 use super::throttle::FixedWindow;
 use super::webhooks::Mischief;
@@ -91,6 +92,12 @@ pub struct Knobs {
     pub webhook_attempts: u32,
     /// The time between these; Microsoft does not publish it.
     pub webhook_retry_milliseconds: u64,
+    /// For how long get-by-id still answers what was before an update.
+    pub lag_seconds: u32,
+    /// How long after its operation a record appears in the audit log.
+    pub audit_delay_seconds: u32,
+    /// Whether the audit log lists every record twice.
+    pub audit_duplicates: bool,
 }
 
 impl Default for Knobs {
@@ -111,6 +118,9 @@ impl Default for Knobs {
             webhook_delay_milliseconds: 0,
             webhook_attempts: 10,
             webhook_retry_milliseconds: 1000,
+            lag_seconds: 0,
+            audit_delay_seconds: 0,
+            audit_duplicates: false,
         }
     }
 }
@@ -144,6 +154,8 @@ pub(super) struct PartnerCenter {
     pub(super) customers: BTreeMap<Uuid, Customer>,
     /// Customers that had a relationship once.
     pub(super) former: BTreeMap<Uuid, Customer>,
+    /// What get-by-id may still answer for a while.
+    pub(super) past: Past,
     pub(super) audit: AuditLog,
     pub(super) webhooks: Webhooks,
     pub(super) faults: FaultScript,
@@ -162,6 +174,7 @@ impl PartnerCenter {
             knobs: Knobs::default(),
             customers: BTreeMap::new(),
             former: BTreeMap::new(),
+            past: Past::default(),
             audit: AuditLog::default(),
             webhooks: Webhooks::default(),
             faults: FaultScript::default(),

@@ -10,6 +10,7 @@ use super::audit::{self, AuditEntry};
 use super::customer::{BillingProfile, Customer, link};
 use super::faults::Effect;
 use super::partner::PartnerCenter;
+use super::past::{self, Standing};
 use super::shape;
 
 /// Answers `GET /v1/customers/{id}`.
@@ -17,8 +18,17 @@ use super::shape;
 /// # Errors
 ///
 /// See [`find`].
-pub(super) fn customer(center: &PartnerCenter, id: &str, effects: &[Effect]) -> Result<Answer, Answer> {
-    let customer = find(center, id)?;
+pub(super) fn customer(
+    center: &PartnerCenter,
+    id: &str,
+    effects: &[Effect],
+    now: DateTime<Utc>,
+) -> Result<Answer, Answer> {
+    let customer = match past::shown(center, guid(id)?, now) {
+        Standing::Customer(customer) => customer,
+        Standing::Former => return Err(no_relationship()),
+        Standing::Unknown => return Err(unknown_tenant()),
+    };
     let mut resource = customer.resource();
     let without_profile = effects.iter().any(|effect| matches!(effect, Effect::NullBillingProfile { .. }));
     if without_profile {
@@ -94,6 +104,7 @@ pub(super) fn change_billing(
     actor: Actor,
     now: DateTime<Utc>,
 ) -> bool {
+    past::remember(center, id, now);
     let Some(customer) = center.customers.get_mut(&id) else {
         return false;
     };
@@ -155,10 +166,21 @@ pub(super) fn organization(center: &PartnerCenter) -> Answer {
 /// Answers 400/900118 for an id that is no GUID, 403/20002 for a former customer, 404/60003 for one never known
 /// (FACTS.md 4, 8.2).
 pub(super) fn find<'a>(center: &'a PartnerCenter, id: &str) -> Result<&'a Customer, Answer> {
-    let id = Uuid::parse_str(id)
-        .map_err(|_| Answer::fault(StatusCode::BAD_REQUEST, 900_118, "The customer id is not valid."))?;
+    let id = guid(id)?;
     if center.former.contains_key(&id) {
-        return Err(Answer::fault(StatusCode::FORBIDDEN, 20_002, "No relationship between caller and account."));
+        return Err(no_relationship());
     }
-    center.customers.get(&id).ok_or_else(|| Answer::fault(StatusCode::NOT_FOUND, 60_003, "Tenant not found."))
+    center.customers.get(&id).ok_or_else(unknown_tenant)
+}
+
+fn guid(id: &str) -> Result<Uuid, Answer> {
+    Uuid::parse_str(id).map_err(|_| Answer::fault(StatusCode::BAD_REQUEST, 900_118, "The customer id is not valid."))
+}
+
+fn no_relationship() -> Answer {
+    Answer::fault(StatusCode::FORBIDDEN, 20_002, "No relationship between caller and account.")
+}
+
+fn unknown_tenant() -> Answer {
+    Answer::fault(StatusCode::NOT_FOUND, 60_003, "Tenant not found.")
 }

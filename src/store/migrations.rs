@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqlitePool;
 
 /// Number, name and text of every migration.
-const SQLITE: [(i64, &str, &str); 8] = [
+const SQLITE: [(i64, &str, &str); 14] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -16,6 +16,12 @@ const SQLITE: [(i64, &str, &str); 8] = [
     (6, "partner_accounts", include_str!("../../migrations/sqlite/0006_partner_accounts.sql")),
     (7, "reported_decisions", include_str!("../../migrations/sqlite/0007_reported_decisions.sql")),
     (8, "webhooks", include_str!("../../migrations/sqlite/0008_webhooks.sql")),
+    (9, "confirmations", include_str!("../../migrations/sqlite/0009_confirmations.sql")),
+    (10, "user_sign_in", include_str!("../../migrations/sqlite/0010_user_sign_in.sql")),
+    (11, "resellers", include_str!("../../migrations/sqlite/0011_resellers.sql")),
+    (12, "credential_trials", include_str!("../../migrations/sqlite/0012_credential_trials.sql")),
+    (13, "run_details", include_str!("../../migrations/sqlite/0013_run_details.sql")),
+    (14, "webhook_secrets", include_str!("../../migrations/sqlite/0014_webhook_secrets.sql")),
 ];
 
 /// Why the schema cannot be used.

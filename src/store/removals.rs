@@ -165,7 +165,8 @@ impl Tx {
         for row in &noted {
             wanted += u64::from(row.try_get::<bool, _>(0)?);
         }
-        self.mark_dirty(account, tenants, Priority::Listed, Some(run)).await?;
+        // Every list that lacks them asks again, so that nothing is to be confirmed in between.
+        self.mark(account, tenants, Priority::Listed, Some(run), 0).await?;
         Ok(wanted)
     }
 

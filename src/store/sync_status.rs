@@ -31,6 +31,8 @@ pub struct AccountSync {
     pub throttled_until: Option<Timestamp>,
     /// How the webhook registration stands.
     pub webhook: WebhookStanding,
+    /// How many calls a minute its worker may make, as it last noted.
+    pub calls_per_minute: Option<u64>,
     /// Customers of Microsoft's with an active relationship.
     pub active_customers: u64,
     /// The verification that is longest ago among those that are not paused.
@@ -104,6 +106,7 @@ impl Store {
             problem: problem(&row)?,
             throttled_until: time("throttled_until")?,
             webhook: webhooks::standing(&row)?,
+            calls_per_minute: row.try_get::<Option<i64>, _>("calls_per_minute")?.map(i64::unsigned_abs),
             active_customers: customers.try_get::<i64, _>("active")?.unsigned_abs(),
             oldest_verified_at: customers.try_get::<Option<i64>, _>("oldest")?.map(Timestamp::from_micros),
             held_removals: customers.try_get::<i64, _>("held")?.unsigned_abs(),
@@ -121,7 +124,7 @@ impl Store {
             FROM account_sync WHERE account = $1";
         let row = sqlx::query(SELECT)
             .bind(account.as_str())
-            .bind(Priority::Sweep as i64)
+            .bind(Priority::Confirm as i64)
             .fetch_optional(&self.readers)
             .await?;
         let Some(row) = row else { return Ok(Freshness::default()) };
@@ -198,6 +201,16 @@ impl Tx {
         const UPDATE: &str = "
             UPDATE account_sync SET problem_reason = NULL, problem_detail = NULL, problem_since = NULL WHERE account = $1";
         sqlx::query(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    /// How many calls a minute may be made.
+    pub async fn note_pace(&mut self, account: &PartnerAccountId, calls_per_minute: u64) -> Result<(), Error> {
+        sqlx::query("UPDATE account_sync SET calls_per_minute = $2 WHERE account = $1")
+            .bind(account.as_str())
+            .bind(i64::try_from(calls_per_minute).unwrap_or(i64::MAX))
+            .execute(self.connection())
+            .await?;
         Ok(())
     }
 

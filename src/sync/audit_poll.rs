@@ -132,6 +132,9 @@ impl Worker {
             return Ok(());
         }
         let account = &self.account;
+        if planted!("record-remembered-before-marked") {
+            return self.heed_in_two_steps(&about).await;
+        }
         let marked = self
             .store
             .write("heed_audit_records", async |tx| {
@@ -163,6 +166,27 @@ impl Worker {
         if marked > 0 {
             tracing::info!(account = %self.account, customers = marked, "the audit log names customers to look at");
         }
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// The planted bug: what is remembered and what is marked commit apart.
+    async fn heed_in_two_steps(&self, about: &[(&AuditRecord, TenantId)]) -> Result<(), Interruption> {
+        let account = &self.account;
+        let new = self
+            .store
+            .write("remember_audit_records", async |tx| {
+                let mut new = Vec::new();
+                for (record, tenant) in about {
+                    if tx.meet_audit_record(account, &record.id, SUCCEEDED).await? {
+                        new.push(*tenant);
+                    }
+                }
+                Ok::<_, store::Error>(new)
+            })
+            .await?;
+        self.store.write("mark", async |tx| tx.mark_dirty(account, &new, Priority::Signal, None).await).await?;
         Ok(())
     }
 }

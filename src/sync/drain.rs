@@ -81,6 +81,10 @@ impl Worker {
         };
         let not_before = self.clock.now().plus(customer_rest(work.attempts).max(asked));
         let problem = error.problem.to_string();
+        if planted!("failed-look-settles") {
+            self.store.write("settle", async |tx| tx.settle(account, work).await).await?;
+            return Ok(());
+        }
         self.store.write("postpone", async |tx| tx.postpone(account, work, not_before, &problem).await).await?;
         Ok(())
     }

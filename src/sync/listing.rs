@@ -84,6 +84,14 @@ impl Worker {
         if next.as_deref().is_some_and(|next| !self.seen_links.is_new(run.id, next)) {
             return self.begin_anew(run, "the customer list leads in a circle").await;
         }
+        if planted!("page-checkpoint-before-rows") && next.is_some() {
+            self.store.write("save_page", async |tx| tx.save_page(run, &[], next.as_deref()).await).await?;
+            let run = SyncRun { pages: run.pages + 1, ..run.clone() };
+            self.store
+                .write("save_page", async |tx| tx.save_page(&run, &page.customers, next.as_deref()).await)
+                .await?;
+            return Ok(());
+        }
         self.store.write("save_page", async |tx| tx.save_page(run, &page.customers, next.as_deref()).await).await?;
         if next.is_none() {
             self.seen_links.forget(run.id);

@@ -10,8 +10,10 @@ mod audit_poll;
 mod drain;
 mod health;
 mod listing;
+mod promise;
 mod removals;
 mod runs;
+mod second_looks;
 mod supervisor;
 mod tickets;
 mod trouble;
@@ -29,6 +31,7 @@ use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::Error as UpstreamError;
 use crate::store::{self, Store};
 use crate::sync::listing::SeenLinks;
+use crate::sync::promise::Promise;
 use crate::sync::tickets::Tickets;
 use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
@@ -57,6 +60,7 @@ pub struct Worker {
     list: Duty,
     audit_log_is_unreadable: bool,
     webhook: Option<WebhookPlan>,
+    promise: Promise,
     webhook_due_at: Timestamp,
 }
 
@@ -80,6 +84,7 @@ impl Worker {
         clock: Clock,
     ) -> Self {
         let now = clock.now();
+        let promise = Promise::unseen(now, policy.verify_within);
         Self {
             account,
             policy,
@@ -94,6 +99,7 @@ impl Worker {
             list: Duty::due_at(now),
             audit_log_is_unreadable: false,
             webhook: None,
+            promise,
             webhook_due_at: now,
         }
     }
@@ -156,12 +162,14 @@ impl Worker {
             self.read_audit_log(now).await?;
         }
         let listed_more = self.read_list(now).await?;
-        let drained_more = self.drain().await?;
+        self.mark_confirmations(now).await?;
+        let drained_more = self.drain().await? || self.mark_for_verification(now).await?;
         let finished_a_run = self.finish_runs().await?;
         if self.webhook_due_at.min(now.plus(self.longest_wait())) <= now {
             self.check_webhook(now).await?;
         }
         self.forget_trouble().await?;
+        self.look_at_the_promise(now).await?;
         if listed_more || drained_more || finished_a_run {
             return Ok(now);
         }
@@ -178,7 +186,8 @@ impl Worker {
         let dirty_at = self.store.next_dirty_at(&self.account).await?;
         let audit = self.audit.not_before(now, self.longest_wait());
         let list = self.list.not_before(now, self.longest_wait());
-        let due = [Some(audit), Some(self.webhook_due_at), runs_due_at, dirty_at];
+        let second_look_at = self.second_look_due_at().await?;
+        let due = [Some(audit), Some(self.webhook_due_at), runs_due_at, dirty_at, second_look_at];
         let list = Some(list).filter(|due| *due > now);
         let soonest = due.into_iter().chain([list]).flatten().min().unwrap_or(audit);
         Ok(soonest.min(now.plus(LONGEST_SLEEP)))

@@ -33,6 +33,9 @@ impl Tickets {
         account: &PartnerAccountId,
     ) -> Result<ObservationMark, store::Error> {
         let mut block = self.0.lock().await;
+        if planted!("order-forgotten-on-restart") && block.epoch.is_none() {
+            *block = Block { epoch: Some(Epoch(1)), next: 1, end: i64::MAX };
+        }
         let epoch = match block.epoch {
             Some(epoch) => epoch,
             None => {

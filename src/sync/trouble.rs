@@ -193,7 +193,7 @@ impl Worker {
         }
         self.trouble.failures = 0;
         // A problem may also stand from before a restart; those of the audit log and the list are their own.
-        let others = self.audit_log_is_unreadable || self.list.said;
+        let others = self.audit_log_is_unreadable || self.list.said || self.promise.is_said_to_be_broken();
         if self.trouble.said || !(self.trouble.checked || others) {
             let account = &self.account;
             self.store.write("clear_problem", async |tx| tx.clear_problem(account).await).await?;

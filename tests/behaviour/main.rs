@@ -34,6 +34,7 @@ mod refresh;
 mod restart;
 mod watching;
 mod watch_resuming;
+mod second_looks;
 mod shutdown;
 mod partner_accounts;
 mod partner_account_secrets;

@@ -7,7 +7,7 @@ contract! {
 }
 
 /// The questions as the store asks them, without the columns that do not matter to the plan.
-const HOT: [(&str, &str); 20] = [
+const HOT: [(&str, &str); 24] = [
     (
         "customer by id",
         "SELECT c.note, u.verified_at FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE c.account = $1 AND c.id = $2",
@@ -54,6 +54,22 @@ const HOT: [(&str, &str); 20] = [
         "paused customers",
         "SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_paused WHERE account = $1 AND paused_at IS NOT NULL",
     ),
+    (
+        "next confirmation",
+        "SELECT confirm_at FROM upstream_customer INDEXED BY upstream_customer_confirm WHERE account = $1 AND confirm_at IS NOT NULL ORDER BY confirm_at LIMIT 1",
+    ),
+    (
+        "due confirmations",
+        "SELECT tenant_id FROM upstream_customer INDEXED BY upstream_customer_confirm WHERE account = $1 AND confirm_at <= $2 ORDER BY confirm_at LIMIT $4",
+    ),
+    (
+        "oldest look",
+        "SELECT looked_at FROM upstream_customer INDEXED BY upstream_customer_looked_at WHERE account = $1 AND looked_at IS NOT NULL AND settled = marked ORDER BY looked_at LIMIT 1",
+    ),
+    (
+        "due verifications",
+        "SELECT o.tenant_id AS due, EXISTS (SELECT 1 FROM customer c WHERE c.account = $1 AND c.microsoft_tenant_id = o.tenant_id AND c.relationship = 'ACTIVE') AS active FROM upstream_customer o INDEXED BY upstream_customer_looked_at WHERE o.account = $1 AND o.looked_at <= $2 AND o.looked_at IS NOT NULL AND o.settled = o.marked ORDER BY o.looked_at LIMIT $5",
+    ),
     ("run counts", "SELECT sum(kind = 'CREATED') FROM change_log WHERE run_id = $1"),
     (
         "known changes",
@@ -88,6 +104,10 @@ async fn hot_questions_use_an_index_and_never_scan_customers(bench: Bench) {
         ("removal candidates", "upstream_customer_missing"),
         ("held customers", "customer_held"),
         ("paused customers", "upstream_customer_paused"),
+        ("next confirmation", "upstream_customer_confirm"),
+        ("due confirmations", "upstream_customer_confirm"),
+        ("oldest look", "upstream_customer_looked_at"),
+        ("due verifications", "upstream_customer_looked_at"),
         ("customer by tenant", "customer_tenant_is_used_once"),
         ("run counts", "change_log_of_run"),
         ("changes after", "INTEGER PRIMARY KEY"),

@@ -61,6 +61,7 @@ Things go wrong (once, or "repeat":"always"; "on" limits to token, list, get, bi
 Behaviour, tokens, time
   curl -s http://{host}/control/v1/partners/contoso/knobs
   curl -s -X PATCH http://{host}/control/v1/partners/contoso/knobs -d '{"limitPerMinute":500,"latencyMilliseconds":50}'
+  curl -s -X PATCH http://{host}/control/v1/partners/contoso/knobs -d '{"lagSeconds":30,"auditDelaySeconds":120,"auditDuplicates":true}'
   curl -s -X POST http://{host}/control/v1/partners/contoso/revoke-tokens
   curl -s -X POST http://{host}/control/v1/clock -d '{"advanceSeconds":86400}'
   curl -s -X POST http://{host}/control/v1/clock -d '{"stopAt":"2026-02-03T04:05:06Z"}'

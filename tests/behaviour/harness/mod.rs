@@ -52,6 +52,8 @@ pub struct Plan {
     pub audit_interval: Duration,
     pub list_interval: Duration,
     pub manual_cooldown: Duration,
+    pub verify_within: Duration,
+    pub requests_per_minute: u32,
     /// How many customers a page of Partner Center's list holds.
     pub page_size: u16,
     /// The account whose client secret is not the one Partner Center knows.
@@ -77,6 +79,8 @@ impl Plan {
             audit_interval: Duration::from_secs(60),
             list_interval: Duration::from_secs(15 * 60),
             manual_cooldown: Duration::from_secs(60 * 60),
+            verify_within: Duration::from_secs(24 * 60 * 60),
+            requests_per_minute: 600_000,
             page_size: 500,
             wrong_secret_of: None,
             report_only_callers: Vec::new(),
@@ -296,10 +300,10 @@ pub fn pace(plan: &Plan) -> Pace {
             night: Night::new("0 2 * * *", "Europe/Riga").expect("a sound night"),
             audit_interval: plan.audit_interval,
             list_interval: plan.list_interval,
-            verify_within: Duration::from_secs(24 * 60 * 60),
+            verify_within: plan.verify_within,
             manual_cooldown: plan.manual_cooldown,
         },
-        requests_per_minute: NonZeroU32::new(600_000).expect("not zero"),
+        requests_per_minute: NonZeroU32::new(plan.requests_per_minute).expect("not zero"),
         concurrency: NonZeroUsize::new(8).expect("not zero"),
     }
 }

@@ -1,0 +1,1 @@
+-- The user half of an account's credentials.

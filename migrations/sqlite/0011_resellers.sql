@@ -1,0 +1,1 @@
+-- Which reseller of an indirect provider serves which customer.

@@ -1,0 +1,1 @@
+-- The trial of new or changed credentials.

@@ -1,0 +1,1 @@
+-- What a run cost, how a customer was verified, and who changed it upstream.

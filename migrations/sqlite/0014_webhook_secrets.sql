@@ -1,0 +1,1 @@
+-- Webhook path secrets, known by their hash only.

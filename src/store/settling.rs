@@ -1,0 +1,57 @@
+//! What becomes of work that was taken from the dirty set: it is done, or it has to be tried again.
+
+use crate::clock::Timestamp;
+use crate::domain::ids::PartnerAccountId;
+use crate::store::{DirtyCustomer, Error, Priority, Tx};
+
+impl Tx {
+    /// The work that was taken is done, whatever it found.
+    pub async fn settle(&mut self, account: &PartnerAccountId, work: DirtyCustomer) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE upstream_customer SET
+                settled = max(settled, $3), attempts = 0, looked_at = $4,
+                priority = CASE WHEN marked = $3 THEN 0 ELSE priority END,
+                wanted_by_run = CASE WHEN marked = $3 THEN NULL ELSE wanted_by_run END
+            WHERE account = $1 AND tenant_id = $2";
+        self.wake(account);
+        let now = self.now().micros();
+        sqlx::query(UPDATE)
+            .bind(account.as_str())
+            .bind(work.tenant_id.to_string())
+            .bind(work.marked)
+            .bind(now)
+            .execute(self.connection())
+            .await?;
+        if planted!("settle-clears-newer-marks") {
+            sqlx::query("UPDATE upstream_customer SET settled = marked WHERE account = $1 AND tenant_id = $2")
+                .bind(account.as_str())
+                .bind(work.tenant_id.to_string())
+                .execute(self.connection())
+                .await?;
+        }
+        self.plan_confirmation(account, work).await
+    }
+
+    /// The work that was taken failed; it stays dirty and is not tried before `not_before`.
+    pub async fn postpone(
+        &mut self,
+        account: &PartnerAccountId,
+        work: DirtyCustomer,
+        not_before: Timestamp,
+        problem: &str,
+    ) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE upstream_customer SET attempts = attempts + 1, not_before = $3, problem = $4, priority = min(priority, $5)
+            WHERE account = $1 AND tenant_id = $2 AND paused_at IS NULL";
+        self.wake(account);
+        sqlx::query(UPDATE)
+            .bind(account.as_str())
+            .bind(work.tenant_id.to_string())
+            .bind(not_before.micros())
+            .bind(problem)
+            .bind(Priority::Signal as i64)
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+}
