@@ -8,6 +8,12 @@ use customer_guard::grpc::proto;
 use customer_guard::simulator::customer::{Address, BillingProfile};
 use uuid::Uuid;
 
+/// A customer without when it was verified: a verification that finds nothing new, which may happen whenever time passes,
+/// is no change.
+pub fn unverified(customer: proto::Customer) -> proto::Customer {
+    proto::Customer { verified_at: None, verify_due_by: None, ..customer }
+}
+
 /// The tenant of Linden.
 pub const LINDEN: Uuid = Uuid::from_u128(0x11de_0000_0000_4000_8000_0000_0000_0001);
 
