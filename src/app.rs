@@ -83,6 +83,8 @@ pub struct WebhookSettings {
     pub listen: SocketAddr,
     /// Where Partner Center reaches that.
     pub public_url: PublicUrl,
+    /// How old the secret in a callback's path may become.
+    pub secret_max_age: Duration,
     /// Whom to believe.
     pub receiver: webhook::Settings,
 }
@@ -200,8 +202,12 @@ impl App {
         for kept in store.api_accounts().await? {
             accounts.put(&kept.record);
         }
-        let public_url = settings.webhook.as_ref().map(|webhook| webhook.public_url.clone());
-        let workers = workers(&settings.accounts, public_url.as_ref(), &store, &clock)?;
+        let plan = settings.webhook.as_ref().map(|webhook| WebhookPlan {
+            public_url: webhook.public_url.clone(),
+            replace: None,
+            secret_max_age: webhook.secret_max_age,
+        });
+        let workers = workers(&settings.accounts, plan.as_ref(), &store, &clock)?;
         let webhook = match settings.webhook {
             Some(webhook) => Some(receiver(webhook, &store, &accounts, &clock).await?),
             None => None,
@@ -217,7 +223,7 @@ impl App {
             clock.clone(),
             settings.sealing_keys.clone(),
             settings.api_accounts.endpoints,
-            public_url,
+            plan,
         );
         let serving = Serving {
             store: store.clone(),
@@ -228,6 +234,7 @@ impl App {
             callers: Callers::new(settings.report_only_callers),
             questions,
             sealing_keys: settings.sealing_keys,
+            receives_events: webhook.is_some(),
             watches: Watches::new(settings.watching, tasks.clone()),
             stop: CancellationToken::new(),
         };
@@ -348,7 +355,7 @@ async fn receiver(
 
 fn workers(
     accounts: &[AccountSettings],
-    public_url: Option<&PublicUrl>,
+    plan: Option<&WebhookPlan>,
     store: &Store,
     clock: &Clock,
 ) -> Result<Vec<Worker>, StartError> {
@@ -357,10 +364,8 @@ fn workers(
         let upstream = PartnerCenter::new(account.partner_center.clone(), clock.clone())
             .map_err(|source| StartError::Connection { account: id.clone(), source })?;
         let concurrency = account.partner_center.concurrency;
-        let webhook = public_url.map(|public_url| WebhookPlan {
-            public_url: public_url.clone(),
-            replace: account.webhook_replace_url.as_ref().map(|url| url.expose_secret().to_owned()),
-        });
+        let replace = account.webhook_replace_url.as_ref().map(|url| url.expose_secret().to_owned());
+        let webhook = plan.map(|plan| WebhookPlan { replace, ..plan.clone() });
         let worker = Worker::new(id, account.policy.clone(), concurrency, upstream, store.clone(), clock.clone());
         Ok(worker.with_webhook(webhook))
     };

@@ -197,6 +197,9 @@ async function managing() {
     update_mask: { paths: ["state"] },
   });
   assert.equal(stopped.state, "PARTNER_ACCOUNT_STATE_DISABLED");
+  // A demo receives no events, so there is no webhook secret to replace.
+  const { details } = await guard.refused(PartnerAccountService.RotateWebhookSecret({ name }));
+  assert.equal(details["google.rpc.ErrorInfo"].reason, "WEBHOOK_NOT_OURS");
   console.log(`${name} was made; its health: ${failed.reason}. ${failed.remedy}`);
 }
 

@@ -271,6 +271,8 @@ def managing(guard):
         update_mask={"paths": ["state"]},
     )
     assert stopped.state != made.state
+    # A demo receives no events, so there is no webhook secret to replace.
+    assert guard.reason(ACCOUNTS, "RotateWebhookSecret", name=made.name) == "WEBHOOK_NOT_OURS"
     print(f"{made.name} was made; its health: {failed.reason}. {failed.remedy}")
 
 

@@ -180,6 +180,14 @@ pub(super) const WEBHOOK_SIGNER_NAMES: Setting = setting(
     "What the certificate of an event may be called, separated by commas; its organization is always Microsoft \
      Corporation.",
 );
+pub(super) const WEBHOOK_SECRET_MAX_AGE: Setting = setting(
+    "webhook_secret_max_age",
+    Scope::Service,
+    Fallback::Value("90d"),
+    "90d",
+    "How old the secret in the path of an account's webhook may become before another one is registered; the former one is \
+     honoured for a while.",
+);
 /// What is logged.
 pub const LOG: Setting = setting(
     "log",
@@ -330,7 +338,7 @@ pub(super) const WEBHOOK_REPLACE_URL: Setting = Setting {
 };
 
 /// Every setting, in the order of the documentation.
-pub const ALL: [&Setting; 31] = [
+pub const ALL: [&Setting; 32] = [
     &LISTEN,
     &DATABASE,
     &PORTAL_LINK,
@@ -342,6 +350,7 @@ pub const ALL: [&Setting; 31] = [
     &WEBHOOK_CERTIFICATE_HOSTS,
     &WEBHOOK_SIGNER_ROOTS_FILE,
     &WEBHOOK_SIGNER_NAMES,
+    &WEBHOOK_SECRET_MAX_AGE,
     &LOG,
     &LOG_FORMAT,
     &NIGHT,

@@ -341,6 +341,15 @@ fn a_webhook_listener_needs_an_address_and_roots_and_nothing_of_it_is_needed_wit
     assert!(only_problem(folder.read(&account, &[public])).1.contains("no effect without webhook_listen"));
     let webhook = folder.read(&account, &[listen, public, roots]).expect("sound").app.webhook.expect("a listener");
     assert_eq!(webhook.listen.to_string(), "0.0.0.0:8443");
+    assert_eq!(webhook.secret_max_age, Duration::from_secs(90 * 24 * 3600));
+    for (age, wrong) in [("23h", "is shorter than 1d"), ("3651d", "is longer than 3650d"), ("soon", "is no duration")] {
+        let age = ("CUSTOMER_GUARD_WEBHOOK_SECRET_MAX_AGE", age);
+        let (key, what) = only_problem(folder.read(&account, &[listen, public, roots, age]));
+        assert!(key == "webhook_secret_max_age" && what.contains(wrong), "{key} {what}");
+    }
+    let age = ("CUSTOMER_GUARD_WEBHOOK_SECRET_MAX_AGE", "1d");
+    let webhook = folder.read(&account, &[listen, public, roots, age]).expect("sound").app.webhook.expect("a listener");
+    assert_eq!(webhook.secret_max_age, Duration::from_secs(24 * 3600));
     let no_roots = ("CUSTOMER_GUARD_WEBHOOK_SIGNER_ROOTS_FILE", "/nowhere/roots.pem");
     let (key, what) = only_problem(folder.read(&account, &[listen, public, no_roots]));
     assert_eq!(key, "webhook_signer_roots_file");

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::app::WebhookSettings;
 use crate::config::reader::{Noted, Reader};
@@ -10,6 +12,10 @@ use crate::config::value::{self, Wrong};
 use crate::domain::webhook::PublicUrl;
 use crate::webhook::{FetchSettings, Roots, Settings};
 
+/// A former secret is honoured for a day at least, so none is replaced sooner; after ten years nobody remembers why.
+const SECRET_MAX_AGE: RangeInclusive<Duration> =
+    RangeInclusive::new(Duration::from_secs(24 * 3600), Duration::from_secs(3650 * 24 * 3600));
+
 /// Reads it; `None` when no listener is set.
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<WebhookSettings>, Noted> {
     let listen = reader.optional(&settings::WEBHOOK_LISTEN, None, address)?;
@@ -17,6 +23,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<WebhookSettings>, N
     let roots = reader.optional(&settings::WEBHOOK_SIGNER_ROOTS_FILE, None, roots);
     let certificate_hosts = reader.value(&settings::WEBHOOK_CERTIFICATE_HOSTS, None, host_names);
     let signer_names = reader.value(&settings::WEBHOOK_SIGNER_NAMES, None, host_names);
+    let secret_max_age = reader.value(&settings::WEBHOOK_SECRET_MAX_AGE, None, value::duration(SECRET_MAX_AGE));
     let Some(listen) = listen else {
         return match public_url? {
             Some(_) => {
@@ -34,7 +41,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Option<WebhookSettings>, N
         signer_names: signer_names?,
         fetch: FetchSettings::default(),
     };
-    Ok(Some(WebhookSettings { listen, public_url: public_url?, receiver }))
+    Ok(Some(WebhookSettings { listen, public_url: public_url?, secret_max_age: secret_max_age?, receiver }))
 }
 
 fn needed<T>(reader: &mut Reader<'_>, setting: &Setting, found: Result<Option<T>, Noted>) -> Result<T, Noted> {

@@ -148,6 +148,8 @@ pub struct AccountRecord {
     pub client_id: String,
     /// When its credentials were set by a call.
     pub credentials_set_at: Option<Timestamp>,
+    /// When the present secret of its webhook path was made.
+    pub webhook_secret_made_at: Option<Timestamp>,
     /// Grows with every change.
     pub revision: Revision,
     /// When it was made.

@@ -204,6 +204,7 @@ mod tests {
             settings: new.settings,
             client_id: String::new(),
             credentials_set_at: None,
+            webhook_secret_made_at: None,
             revision: Revision::FIRST,
             created_at: Timestamp::from_micros(0),
             updated_at: Timestamp::from_micros(0),

@@ -32,3 +32,4 @@ pub mod order;
 pub mod policy;
 pub mod access;
 pub mod webhook;
+pub mod webhook_secret;

@@ -17,8 +17,8 @@ use crate::operations::questions::{HealthCheck, HealthCheckKind};
 use crate::operations::update_partner_account::UpdatePartnerAccount;
 
 /// Paths of what the service sets and no caller changes; naming them is ignored (AIP-203).
-const OUTPUT_ONLY: [&str; 7] =
-    ["name", "origin", "client_id", "credentials_time", "create_time", "update_time", "etag"];
+const OUTPUT_ONLY: [&str; 8] =
+    ["name", "origin", "client_id", "credentials_time", "create_time", "update_time", "etag", "webhook_secret_time"];
 
 /// The account a request wants to create, or everything that is wrong with it.
 pub(super) fn creation_of(
@@ -264,6 +264,7 @@ pub(super) fn partner_account(record: &AccountRecord) -> proto::PartnerAccount {
         create_time: Some(time(record.created_at)),
         update_time: Some(time(record.updated_at)),
         etag: convert::etag(record.revision),
+        webhook_secret_time: record.webhook_secret_made_at.map(time),
     }
 }
 

@@ -1,10 +1,24 @@
 //! How changes reach the platform between nights, for callers: by which signals, and why not by others.
 
 use crate::grpc::proto::IncrementalMode;
-use crate::store::{WebhookStanding, WebhookState};
+use crate::store::{Replacement, WebhookStanding, WebhookState};
 
 /// The mode, and why it is that one.
 pub(super) fn incremental_mode(webhook: &WebhookStanding) -> (IncrementalMode, String) {
+    let (mode, reason) = mode_and_reason(webhook);
+    // As long as the setting stands, this happens again whenever that registration comes back: somebody has to see it.
+    match &webhook.replacement {
+        Some(Replacement { host, at, times }) => {
+            let often = if *times == 1 { String::new() } else { format!(", {times} times so far") };
+            let told =
+                format!("the registration of {host} was replaced at {at}{often}, because webhook_replace_url names it");
+            (mode, format!("{reason}; {told}"))
+        }
+        None => (mode, reason),
+    }
+}
+
+fn mode_and_reason(webhook: &WebhookStanding) -> (IncrementalMode, String) {
     let whose = webhook.host.as_deref().map_or("nobody's".to_owned(), |host| format!("that of {host}"));
     match (webhook.state, webhook.heard_at) {
         (Some(WebhookState::Ours), Some(_)) => (
@@ -61,8 +75,21 @@ mod tests {
             since: at,
             host: host.map(str::to_owned),
             heard_at: at.filter(|_| heard),
-            test_asked_at: None,
+            ..WebhookStanding::default()
         })
+    }
+
+    #[test]
+    fn a_registration_that_was_replaced_is_told_with_its_host_and_how_often() {
+        let reason = |times| {
+            let at = Timestamp::from_micros(0);
+            let replacement = Some(Replacement { host: "former.example".to_owned(), at, times });
+            let state = Some(WebhookState::Ours);
+            incremental_mode(&WebhookStanding { state, replacement, ..WebhookStanding::default() }).1
+        };
+        assert!(reason(1).contains("; the registration of former.example was replaced at 1970-01-01"), "{}", reason(1));
+        assert!(reason(1).ends_with(", because webhook_replace_url names it") && !reason(1).contains("times"));
+        assert!(reason(3).contains(", 3 times so far,"), "{}", reason(3));
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub struct Serving {
     pub watches: Watches,
     /// Seals credentials; without it none can be set.
     pub sealing_keys: Option<SealingKeys>,
+    /// Whether the service listens for Partner Center's events.
+    pub receives_events: bool,
     /// Cancelled when the service is about to stop; streams end then.
     pub stop: CancellationToken,
 }

@@ -18,6 +18,7 @@ use crate::operations::check_partner_account_health::check_partner_account_healt
 use crate::operations::create_partner_account::create_partner_account;
 use crate::operations::once::{Once, Outcome};
 use crate::operations::partner_accounts::{get_partner_account, list_partner_accounts};
+use crate::operations::rotate_webhook_secret::rotate_webhook_secret;
 use crate::operations::set_partner_account_credentials::{problems, set_partner_account_credentials};
 use crate::operations::update_partner_account::update_partner_account;
 
@@ -140,5 +141,21 @@ impl PartnerAccountService for PartnerAccounts {
         let checked = check_partner_account_health(store, accounts, keys, questions, &caller, &account).await;
         let checks = checked.map_err(status::partner_account)?;
         Ok(Response::new(account_messages::health(&account, checks, clock.now())))
+    }
+
+    async fn rotate_webhook_secret(
+        &self,
+        request: Request<proto::RotateWebhookSecretRequest>,
+    ) -> Result<Response<proto::PartnerAccount>, Status> {
+        let caller = caller::of(&request)?;
+        let mut request = request.into_inner();
+        let request_id = std::mem::take(&mut request.request_id);
+        let key = repeat::key(&caller, "RotateWebhookSecret", &request_id, &request);
+        let account = names::account("name", &request.name).map_err(|problem| vec![problem]);
+        let (account, key) = both(account, key).map_err(|problems| invalid(&problems))?;
+        let once = key.map(|key| Once { key, answer: &kept });
+        let Serving { store, accounts, receives_events, .. } = &*self.0;
+        let wanted = rotate_webhook_secret(store, accounts, &caller, &account, *receives_events, once).await;
+        answered(wanted.map_err(status::rotate_webhook_secret)?)
     }
 }

@@ -81,6 +81,7 @@ pub async fn create_partner_account(
                     settings: new.settings.clone(),
                     client_id: String::new(),
                     credentials_set_at: None,
+                    webhook_secret_made_at: None,
                     revision: Revision::FIRST,
                     created_at: tx.now(),
                     updated_at: tx.now(),

@@ -28,6 +28,7 @@ pub mod get_sync_status;
 pub mod start_sync;
 mod look_now;
 pub mod refresh_customer;
+pub mod rotate_webhook_secret;
 pub mod sync_runs;
 pub mod holds;
 pub mod pause_customer;

@@ -46,10 +46,12 @@ pub struct ConfiguredAccount {
 /// The accounts of a range of ids.
 const RANGE: &str = "
     SELECT a.*, s.night, s.time_zone, s.audit_interval, s.list_interval, s.verify_within, s.manual_sync_cooldown,
-           s.requests_per_minute, s.concurrency, c.generation, c.sealed_secret, c.key_id, c.set_at
+           s.requests_per_minute, s.concurrency, c.generation, c.sealed_secret, c.key_id, c.set_at,
+           w.made_at AS webhook_secret_made_at
     FROM partner_account a
     LEFT JOIN partner_account_settings s ON s.account = a.id
     LEFT JOIN partner_account_credentials c ON c.account = a.id
+    LEFT JOIN webhook_secret w ON w.account = a.id AND w.stage = 'PRESENT'
     WHERE a.id BETWEEN $1 AND $2 ORDER BY a.id";
 
 fn kept(row: &SqliteRow) -> Result<KeptAccount, Error> {
@@ -70,6 +72,7 @@ fn kept(row: &SqliteRow) -> Result<KeptAccount, Error> {
         settings: settings(row)?,
         client_id: row.try_get("client_id")?,
         credentials_set_at: time("set_at")?,
+        webhook_secret_made_at: time("webhook_secret_made_at")?,
         revision: Revision(row.try_get("revision")?),
         created_at: time("created_at")?.ok_or_else(|| corrupt("created_at"))?,
         updated_at: time("updated_at")?.ok_or_else(|| corrupt("updated_at"))?,
@@ -116,10 +119,11 @@ impl Store {
         const SELECT: &str = "
             SELECT a.*, s.night, s.time_zone, s.audit_interval, s.list_interval, s.verify_within,
                    s.manual_sync_cooldown, s.requests_per_minute, s.concurrency, c.generation, c.sealed_secret,
-                   c.key_id, c.set_at
+                   c.key_id, c.set_at, w.made_at AS webhook_secret_made_at
             FROM partner_account a
             LEFT JOIN partner_account_settings s ON s.account = a.id
             LEFT JOIN partner_account_credentials c ON c.account = a.id
+            LEFT JOIN webhook_secret w ON w.account = a.id AND w.stage = 'PRESENT'
             WHERE a.origin = 'API' ORDER BY a.id";
         let rows = sqlx::query(SELECT).fetch_all(&self.readers).await?;
         rows.iter().map(kept).collect()

@@ -17,6 +17,7 @@ mod customer_row;
 mod customers;
 mod decisions;
 mod error;
+mod former_webhook_paths;
 mod likeness;
 mod links;
 mod meta;
@@ -34,6 +35,7 @@ mod trace;
 mod upstream;
 mod verification;
 mod wakeup;
+mod webhook_secrets;
 mod webhooks;
 
 use std::path::Path;
@@ -63,7 +65,8 @@ pub use sync_status::{AccountSync, Freshness, Hindrance, Readings, SyncProblem};
 pub use trace::UpstreamTrace;
 pub use transaction::{Body, Tx};
 pub use upstream::{Backlog, DirtyCustomer, Priority, WorkProgress};
-pub use webhooks::{WebhookPath, WebhookStanding, WebhookState};
+pub use webhook_secrets::WebhookSecrets;
+pub use webhooks::{Replacement, WebhookStanding, WebhookState};
 
 /// The store of one Customer Guard.
 #[derive(Clone)]
@@ -88,6 +91,7 @@ impl Store {
             wakeups: Wakeups::default(),
             _lock: Some(Arc::new(writer.lock)),
         };
+        store.hash_former_webhook_secrets().await?;
         store.make_match_keys().await?;
         Ok((store, migrated))
     }

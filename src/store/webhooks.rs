@@ -1,4 +1,4 @@
-//! What is known of an account's webhook: its secret path, who holds the registration, and which events were taken.
+//! What is known of an account's webhook: who holds the registration, and which events were taken.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use sqlx::Row;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
-use crate::domain::webhook::WebhookSecret;
 use crate::store::{Error, Priority, Store, Tx};
 
 /// How long an event is remembered: longer than Partner Center tries to deliver it.
@@ -51,15 +50,19 @@ pub struct WebhookStanding {
     pub heard_at: Option<Timestamp>,
     /// When Partner Center was last asked for a test event.
     pub test_asked_at: Option<Timestamp>,
+    /// Whose registration ours took the place of last.
+    pub replacement: Option<Replacement>,
 }
 
-/// The account's own callback.
-#[derive(Clone, Debug)]
-pub struct WebhookPath {
-    /// The secret of its path.
-    pub secret: WebhookSecret,
-    /// The address that was registered last; a secret.
-    pub registered_url: Option<String>,
+/// Somebody else's registration, of which ours took the place because the configuration names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// Its host.
+    pub host: String,
+    /// When that was last.
+    pub at: Timestamp,
+    /// How often that was.
+    pub times: u64,
 }
 
 pub(super) fn standing(row: &sqlx::sqlite::SqliteRow) -> Result<WebhookStanding, Error> {
@@ -71,57 +74,40 @@ pub(super) fn standing(row: &sqlx::sqlite::SqliteRow) -> Result<WebhookStanding,
         }
         None => None,
     };
+    let replaced = (row.try_get::<Option<String>, _>("webhook_replaced_host")?, time("webhook_replaced_at")?);
+    let times = row.try_get::<i64, _>("webhook_replacements")?.unsigned_abs();
+    let replacement = match replaced {
+        (Some(host), Some(at)) => Some(Replacement { host, at, times }),
+        _ => None,
+    };
     Ok(WebhookStanding {
         state,
         since: time("webhook_since")?,
         host: row.try_get("webhook_host")?,
         heard_at: time("webhook_heard_at")?,
         test_asked_at: time("webhook_test_asked_at")?,
+        replacement,
     })
 }
 
-fn path(row: &sqlx::sqlite::SqliteRow) -> Result<WebhookPath, Error> {
-    let secret: &[u8] = row.try_get("secret")?;
-    let secret = secret.try_into().map_err(|_| Error::Corrupt("webhook_path.secret is not 32 bytes".to_owned()))?;
-    Ok(WebhookPath { secret: WebhookSecret::from_bytes(secret), registered_url: row.try_get("registered_url")? })
-}
-
-const PATH: &str = "SELECT secret, registered_url FROM webhook_path WHERE account = $1";
+const STANDING: &str = "
+    SELECT webhook_state, webhook_since, webhook_host, webhook_heard_at, webhook_test_asked_at, webhook_replaced_host,
+           webhook_replaced_at, webhook_replacements
+    FROM account_sync WHERE account = $1";
 
 impl Store {
     /// How the account's webhook registration stands.
     pub async fn webhook_standing(&self, account: &PartnerAccountId) -> Result<WebhookStanding, Error> {
-        const SELECT: &str = "
-            SELECT webhook_state, webhook_since, webhook_host, webhook_heard_at, webhook_test_asked_at
-            FROM account_sync WHERE account = $1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let row = sqlx::query(STANDING).bind(account.as_str()).fetch_one(&self.readers).await?;
         standing(&row)
-    }
-
-    /// The account's callback, if one was ever needed.
-    pub async fn webhook_path(&self, account: &PartnerAccountId) -> Result<Option<WebhookPath>, Error> {
-        let row = sqlx::query(PATH).bind(account.as_str()).fetch_optional(&self.readers).await?;
-        row.as_ref().map(path).transpose()
     }
 }
 
 impl Tx {
-    /// The account's callback; `fresh` becomes its secret when it has none yet.
-    pub async fn keep_webhook_path(
-        &mut self,
-        account: &PartnerAccountId,
-        fresh: &WebhookSecret,
-    ) -> Result<WebhookPath, Error> {
-        const INSERT: &str = "
-            INSERT INTO webhook_path (account, secret, made_at) VALUES ($1, $2, $3) ON CONFLICT (account) DO NOTHING";
-        let now = self.now().micros();
-        sqlx::query(INSERT)
-            .bind(account.as_str())
-            .bind(fresh.bytes().as_slice())
-            .bind(now)
-            .execute(self.connection())
-            .await?;
-        path(&sqlx::query(PATH).bind(account.as_str()).fetch_one(self.connection()).await?)
+    /// How the account's webhook registration stands, before something is asked of it.
+    pub async fn webhook_standing(&mut self, account: &PartnerAccountId) -> Result<WebhookStanding, Error> {
+        let row = sqlx::query(STANDING).bind(account.as_str()).fetch_one(self.connection()).await?;
+        standing(&row)
     }
 
     /// Who holds the webhook registration; the first of a series that says the same gives the time.
@@ -148,17 +134,6 @@ impl Tx {
         Ok(())
     }
 
-    /// This address was registered, so that nothing has been heard through it yet.
-    pub async fn note_webhook_registered(&mut self, account: &PartnerAccountId, url: &str) -> Result<(), Error> {
-        sqlx::query("UPDATE webhook_path SET registered_url = $2 WHERE account = $1")
-            .bind(account.as_str())
-            .bind(url)
-            .execute(self.connection())
-            .await?;
-        self.note_webhook_silent(account).await?;
-        self.note_webhook(account, WebhookState::Ours, None).await
-    }
-
     /// Nothing that was heard before counts any more.
     pub async fn note_webhook_silent(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         sqlx::query("UPDATE account_sync SET webhook_heard_at = NULL WHERE account = $1")
@@ -172,17 +147,6 @@ impl Tx {
     pub async fn note_webhook_test_asked(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         let now = self.now().micros();
         sqlx::query("UPDATE account_sync SET webhook_test_asked_at = $2 WHERE account = $1")
-            .bind(account.as_str())
-            .bind(now)
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    /// A genuine event came.
-    pub async fn note_webhook_heard(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
-        let now = self.now().micros();
-        sqlx::query("UPDATE account_sync SET webhook_heard_at = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(now)
             .execute(self.connection())

@@ -18,6 +18,7 @@ mod supervisor;
 mod tickets;
 mod trouble;
 mod webhook_check;
+mod webhook_step;
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Timestamp};
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::SyncPolicy;
+use crate::domain::webhook_secret::WebhookSecret;
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::Error as UpstreamError;
 use crate::store::{self, Store};
@@ -62,6 +64,10 @@ pub struct Worker {
     webhook: Option<WebhookPlan>,
     promise: Promise,
     webhook_due_at: Timestamp,
+    /// The wish for another secret that was tried last.
+    webhook_wish_tried: Option<Timestamp>,
+    /// A secret that is to be registered and could not be yet.
+    webhook_secret: Option<WebhookSecret>,
 }
 
 /// Why a step ended early.
@@ -101,6 +107,8 @@ impl Worker {
             webhook: None,
             promise,
             webhook_due_at: now,
+            webhook_wish_tried: None,
+            webhook_secret: None,
         }
     }
 
@@ -165,7 +173,7 @@ impl Worker {
         self.mark_confirmations(now).await?;
         let drained_more = self.drain().await? || self.mark_for_verification(now).await?;
         let finished_a_run = self.finish_runs().await?;
-        if self.webhook_due_at.min(now.plus(self.longest_wait())) <= now {
+        if self.is_webhook_due(now).await? {
             self.check_webhook(now).await?;
         }
         self.forget_trouble().await?;

@@ -17,7 +17,6 @@ use crate::domain::account::AccountState;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::Pace;
 use crate::domain::standstill::Standstill;
-use crate::domain::webhook::PublicUrl;
 use crate::operations::accounts::Accounts;
 use crate::operations::credentials;
 use crate::operations::questions::Questions;
@@ -64,8 +63,9 @@ pub struct Supervisor {
     keys: Option<SealingKeys>,
     /// Where every account is reached instead of its cloud.
     endpoints: Option<Endpoints>,
-    /// Where Partner Center reaches this service with its events, if anywhere.
-    public_url: Option<PublicUrl>,
+    /// How Partner Center's events reach this service, if they do. It replaces nobody's registration: which one may be,
+    /// only the configuration says.
+    webhook: Option<WebhookPlan>,
     charges: BTreeMap<PartnerAccountId, Charge>,
 }
 
@@ -84,9 +84,9 @@ impl Supervisor {
         clock: Clock,
         keys: Option<SealingKeys>,
         endpoints: Option<Endpoints>,
-        public_url: Option<PublicUrl>,
+        webhook: Option<WebhookPlan>,
     ) -> Self {
-        Self { store, accounts, questions, clock, keys, endpoints, public_url, charges: BTreeMap::new() }
+        Self { store, accounts, questions, clock, keys, endpoints, webhook, charges: BTreeMap::new() }
     }
 
     /// Looks after accounts until `service` ends; what it starts runs in `tasks` and ends with the service too.
@@ -193,9 +193,8 @@ impl Supervisor {
         };
         let upstream = PartnerCenter::new(settings, self.clock.clone()).map_err(NotStarted::Connection)?;
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        // Which registration of somebody else's may be replaced, only the configuration says.
-        let webhook = self.public_url.clone().map(|public_url| WebhookPlan { public_url, replace: None });
-        let worker = Worker::new(account.id.clone(), policy, concurrency, upstream, store, clock).with_webhook(webhook);
+        let worker = Worker::new(account.id.clone(), policy, concurrency, upstream, store, clock);
+        let worker = worker.with_webhook(self.webhook.clone());
         let answerer = worker.answerer().of_account_that_is(charge.course.state);
         let asked = self.questions.answered_by(&account.id);
         charge.tasks.push(tasks.spawn(answerer.run(asked, charge.stop.clone())));

@@ -1,17 +1,22 @@
-//! Watches who holds the account's single webhook registration, and holds it itself where it may.
+//! Watches who holds the account's single webhook registration, holds it itself where it may, and renews its secret.
 //!
-//! The registration is read first, always. There being none, it is made; ours is replaced when its events or our
-//! address changed; anybody else's is left alone unless an operator has named exactly that address. Partner Center
-//! has no way to write only if nothing changed: between reading and replacing, a moment remains.
+//! The registration is read first, always. There being none, it is made; ours is written again when its events, our
+//! address or its secret are to be others; anybody else's is left alone unless an operator has named exactly that
+//! address. Partner Center has no way to write only if nothing changed: between reading and replacing, a moment remains.
+//!
+//! The hash of a new secret is kept before Partner Center is told of it, so that the registration is known as ours
+//! wherever the service is killed; the secret it takes the place of is honoured for a while.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::domain::webhook::{CUSTOMER_EVENTS, PublicUrl, TEST_EVENT, WebhookSecret};
+use crate::domain::webhook::PublicUrl;
+use crate::domain::webhook_secret::{SecretHash, WebhookSecret};
 use crate::partner_center::error::{Error, Fate};
 use crate::partner_center::registration::{Registering, WebhookRegistration};
-use crate::store::{self, WebhookPath, WebhookState};
+use crate::store::{self, WebhookState};
+use crate::sync::webhook_step::{Ours, Step, not_ours, step, wanted_events};
 use crate::sync::{Interruption, Worker};
 
 /// How often to look.
@@ -30,65 +35,30 @@ pub struct WebhookPlan {
     pub public_url: PublicUrl,
     /// The one foreign registration that may be replaced, by its exact address. It is a secret.
     pub replace: Option<String>,
+    /// How old the secret of a path may become.
+    pub secret_max_age: Duration,
 }
 
 impl std::fmt::Debug for WebhookPlan {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "WebhookPlan({:?}, replaces one: {})", self.public_url, self.replace.is_some())
-    }
-}
-
-/// What to do about a registration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    /// There is none: make ours.
-    Make,
-    /// It is ours, and as it should be.
-    Keep,
-    /// It is ours, or an operator named it: make it what it should be.
-    Replace,
-    /// It is somebody else's.
-    Leave,
-}
-
-/// Decides it. `known` is the address that was registered last.
-fn step(
-    found: Option<&WebhookRegistration>,
-    wanted: &WebhookRegistration,
-    known: Option<&str>,
-    replace: Option<&str>,
-) -> Step {
-    match found {
-        None => Step::Make,
-        Some(found) if found == wanted => Step::Keep,
-        Some(found) => {
-            let may_be = [Some(wanted.url.as_str()), known, replace];
-            if may_be.contains(&Some(found.url.as_str())) { Step::Replace } else { Step::Leave }
-        }
-    }
-}
-
-/// The events to register, of those that can be; `None` when none of use can be.
-fn wanted_events(supported: &BTreeSet<String>) -> Option<BTreeSet<String>> {
-    let wanted = CUSTOMER_EVENTS.into_iter().chain([TEST_EVENT]).filter(|name| supported.contains(*name));
-    let wanted: BTreeSet<String> = wanted.map(str::to_owned).collect();
-    wanted.iter().any(|name| name != TEST_EVENT).then_some(wanted)
-}
-
-/// Who holds a registration that is not ours to touch.
-const fn not_ours(found: Option<&WebhookRegistration>, known: Option<&str>) -> WebhookState {
-    match (found, known) {
-        (_, Some(_)) => WebhookState::Lost,
-        (Some(_), None) => WebhookState::Foreign,
-        (None, None) => WebhookState::None,
+        let Self { public_url, replace, secret_max_age } = self;
+        write!(out, "WebhookPlan({public_url:?}, replaces one: {}, {secret_max_age:?})", replace.is_some())
     }
 }
 
 impl Worker {
+    /// Whether the registration is to be looked at: after a while, or because somebody wants another secret. A wish that
+    /// was tried waits as everything else does.
+    pub(super) async fn is_webhook_due(&mut self, now: Timestamp) -> Result<bool, Interruption> {
+        let wish = self.store.webhook_rotation_wanted_at(&self.account).await?;
+        let is_news = wish.is_some() && wish != self.webhook_wish_tried;
+        self.webhook_wish_tried = wish;
+        Ok(is_news || self.webhook_due_at.min(now.plus(self.longest_wait())) <= now)
+    }
+
     pub(super) async fn check_webhook(&mut self, now: Timestamp) -> Result<(), Interruption> {
         self.webhook_due_at = now.plus(INTERVAL);
-        let account = &self.account;
-        self.store.write("forget_webhooks", async |tx| tx.forget_webhooks(account).await).await?;
+        self.store.write("forget_webhooks", async |tx| tx.forget_webhooks(&self.account).await).await?;
         match self.look_at_webhook(now).await {
             // Nothing depends on it: an account whose application may not look is synchronized all the same.
             Err(Interruption::Upstream(error)) => {
@@ -100,60 +70,94 @@ impl Worker {
         }
     }
 
-    async fn look_at_webhook(&self, now: Timestamp) -> Result<(), Interruption> {
+    async fn look_at_webhook(&mut self, now: Timestamp) -> Result<(), Interruption> {
         let found = self.upstream.webhook_registration().await?;
-        let Some(plan) = &self.webhook else { return self.only_look(found.as_ref()).await };
-        let Some(path) = self.webhook_path().await? else { return Ok(()) };
-        let url = plan.public_url.callback(&self.account, &path.secret);
+        let known = self.store.webhook_secrets(&self.account).await?;
+        let ours = found.as_ref().and_then(|found| Ours::of(found, &self.account, &known));
+        if let Some(ours) = ours.as_ref().filter(|ours| ours.is_news()) {
+            // Registered, and killed before that was noted; or one of ours was put back.
+            self.adopt(ours.hash).await?;
+        }
+        // What is in the registration is the present one by now, so that none that is registered is forgotten.
+        let account = &self.account;
+        self.store.write("forget_webhook_secrets", async |tx| tx.forget_webhook_secrets(account).await).await?;
+        let was_ours = known.was_registered();
+        let Some(plan) = self.webhook.clone() else {
+            return self.only_look(found.as_ref(), ours.is_some(), was_ours).await;
+        };
         let Some(events) = wanted_events(&self.upstream.webhook_events().await?) else {
             tracing::warn!(account = %self.account, "Partner Center offers no event that tells of customers");
-            return self.only_look(found.as_ref()).await;
+            return self.only_look(found.as_ref(), ours.is_some(), was_ours).await;
         };
-        let wanted = WebhookRegistration { url, events };
-        let known = path.registered_url.as_deref();
-        match step(found.as_ref(), &wanted, known, plan.replace.as_deref()) {
-            Step::Keep => self.keep(&wanted, known, now).await,
-            Step::Leave => self.leave(found.as_ref(), known).await,
+        let wish = self.store.webhook_rotation_wanted_at(&self.account).await?;
+        let is_due = ours.as_ref().is_some_and(|ours| ours.is_due(wish.is_some(), &plan, now));
+        let wanted = ours.as_ref().map(|ours| self.registration(&plan, &ours.secret, events.clone()));
+        match step(found.as_ref(), wanted.as_ref(), is_due, plan.replace.as_deref()) {
+            Step::Keep => self.keep(now).await,
+            Step::Leave => self.leave(found.as_ref(), was_ours).await,
             Step::Make => {
-                if known.is_some() {
-                    self.leave(None, known).await?;
+                if was_ours {
+                    self.leave(None, was_ours).await?;
                 }
-                self.register(&wanted, Registering::New).await
+                self.register_new(&plan, events, Registering::New, None).await
             }
-            Step::Replace => self.register(&wanted, Registering::Replacing).await,
+            Step::Rotate => {
+                tracing::info!(account = %self.account, asked_for = wish.is_some(), "the webhook path gets a new secret");
+                self.register_new(&plan, events, Registering::Replacing, None).await
+            }
+            Step::Take => {
+                let host = found.as_ref().map(WebhookRegistration::host);
+                tracing::warn!(
+                    account = %self.account,
+                    host = host.as_deref(),
+                    "somebody else's webhook registration is replaced, because webhook_replace_url names it"
+                );
+                self.register_new(&plan, events, Registering::Replacing, host.as_deref()).await
+            }
+            Step::Mend => match (wanted, ours) {
+                (Some(wanted), Some(ours)) => self.register(&wanted, ours.hash, Registering::Replacing).await,
+                // Invariant: only what is ours is mended.
+                (None, _) | (_, None) => Ok(()),
+            },
         }
     }
 
-    /// The account's path, made at first need.
-    async fn webhook_path(&self) -> Result<Option<WebhookPath>, Interruption> {
-        let Some(fresh) = WebhookSecret::fresh() else {
-            tracing::error!(account = %self.account, "the system has no randomness to give for a webhook path");
-            return Ok(None);
-        };
-        let account = &self.account;
-        Ok(Some(self.store.write("webhook_path", async |tx| tx.keep_webhook_path(account, &fresh).await).await?))
+    fn registration(
+        &self,
+        plan: &WebhookPlan,
+        secret: &WebhookSecret,
+        events: BTreeSet<String>,
+    ) -> WebhookRegistration {
+        WebhookRegistration { url: plan.public_url.callback(&self.account, secret), events }
     }
 
     /// Without an address of our own, a registration of ours is one that nobody receives.
-    async fn only_look(&self, found: Option<&WebhookRegistration>) -> Result<(), Interruption> {
-        let known = self.store.webhook_path(&self.account).await?.and_then(|path| path.registered_url);
-        let is_ours = |found: &WebhookRegistration| known.as_ref() == Some(&found.url);
-        let account = &self.account;
-        if found.is_some_and(is_ours) {
-            let noted = async |tx: &mut store::Tx| {
-                tx.note_webhook_silent(account).await?;
-                tx.note_webhook(account, WebhookState::Ours, None).await
-            };
-            return Ok(self.store.write("note_webhook", noted).await?);
+    async fn only_look(
+        &self,
+        found: Option<&WebhookRegistration>,
+        is_ours: bool,
+        was_ours: bool,
+    ) -> Result<(), Interruption> {
+        if !is_ours {
+            return self.leave(found, was_ours).await;
         }
-        self.leave(found, known.as_deref()).await
+        self.refuse_wish("this service receives no events").await?;
+        let account = &self.account;
+        let noted = async |tx: &mut store::Tx| {
+            tx.note_webhook_silent(account).await?;
+            tx.note_webhook(account, WebhookState::Ours, None).await
+        };
+        Ok(self.store.write("note_webhook", noted).await?)
     }
 
     /// Notes whose it is, and touches nothing.
-    async fn leave(&self, found: Option<&WebhookRegistration>, known: Option<&str>) -> Result<(), Interruption> {
-        let (account, state, host) = (&self.account, not_ours(found, known), found.map(WebhookRegistration::host));
+    async fn leave(&self, found: Option<&WebhookRegistration>, was_ours: bool) -> Result<(), Interruption> {
+        let (account, state, host) = (&self.account, not_ours(found, was_ours), found.map(WebhookRegistration::host));
         if state == WebhookState::Lost {
             tracing::warn!(account = %account, host = host.as_deref(), "the webhook registration is no longer ours");
+        }
+        if found.is_some() {
+            self.refuse_wish("the registration is somebody else's").await?;
         }
         let noted = async |tx: &mut store::Tx| {
             tx.note_webhook_silent(account).await?;
@@ -162,28 +166,57 @@ impl Worker {
         Ok(self.store.write("note_webhook", noted).await?)
     }
 
-    async fn register(&self, wanted: &WebhookRegistration, registering: Registering) -> Result<(), Interruption> {
-        self.upstream.register_webhook(wanted, registering).await?;
+    /// Says why nobody gets the new secret that was asked for, if one was.
+    async fn refuse_wish(&self, why: &'static str) -> Result<(), Interruption> {
         let account = &self.account;
-        tracing::info!(account = %account, registering = ?registering, "Partner Center sends its events to us");
-        let url = &wanted.url;
-        self.store.write("note_webhook", async |tx| tx.note_webhook_registered(account, url).await).await?;
+        if self.store.write("drop_webhook_wish", async |tx| tx.drop_webhook_wish(account).await).await? {
+            tracing::warn!(account = %account, why, "the webhook path does not get the new secret that was asked for");
+        }
+        Ok(())
+    }
+
+    /// Registers a new secret. One that could not be registered is tried again, so that there are not ever more of them.
+    async fn register_new(
+        &mut self,
+        plan: &WebhookPlan,
+        events: BTreeSet<String>,
+        registering: Registering,
+        replaces_host: Option<&str>,
+    ) -> Result<(), Interruption> {
+        let Some(secret) = self.webhook_secret.take().or_else(WebhookSecret::fresh) else {
+            tracing::error!(account = %self.account, "the system has no randomness to give for a webhook path");
+            return Ok(());
+        };
+        self.webhook_secret = Some(secret.clone());
+        let (account, hash) = (&self.account, secret.hash());
+        let keep = async |tx: &mut store::Tx| tx.keep_pending_webhook_secret(account, hash, replaces_host).await;
+        self.store.write("keep_pending_webhook_secret", keep).await?;
+        self.register(&self.registration(plan, &secret, events), hash, registering).await
+    }
+
+    async fn register(
+        &mut self,
+        wanted: &WebhookRegistration,
+        hash: SecretHash,
+        registering: Registering,
+    ) -> Result<(), Interruption> {
+        self.upstream.register_webhook(wanted, registering).await?;
+        tracing::info!(account = %self.account, registering = ?registering, "Partner Center sends its events to us");
+        self.adopt(hash).await?;
         self.ask_for_test().await
     }
 
-    /// It is as it should be; whether events come is another question.
-    async fn keep(
-        &self,
-        wanted: &WebhookRegistration,
-        known: Option<&str>,
-        now: Timestamp,
-    ) -> Result<(), Interruption> {
+    /// The registration has the secret with that hash.
+    async fn adopt(&mut self, hash: SecretHash) -> Result<(), Interruption> {
+        // Whatever waited to be registered is, or is not wanted any more.
+        self.webhook_secret = None;
         let account = &self.account;
-        if known != Some(wanted.url.as_str()) {
-            // Registered, and killed before that was noted.
-            let url = &wanted.url;
-            self.store.write("note_webhook", async |tx| tx.note_webhook_registered(account, url).await).await?;
-        }
+        Ok(self.store.write("adopt_webhook_secret", async |tx| tx.adopt_webhook_secret(account, hash).await).await?)
+    }
+
+    /// It is as it should be; whether events come is another question.
+    async fn keep(&self, now: Timestamp) -> Result<(), Interruption> {
+        let account = &self.account;
         let standing = self.store.webhook_standing(account).await?;
         let was_silent = standing.heard_at.is_some_and(|at| now.since(at) > SILENCE);
         if was_silent {
@@ -214,52 +247,5 @@ fn retry_of(error: &Error) -> Duration {
     match error.fate() {
         Fate::Retry { after } => after.unwrap_or(RETRY),
         Fate::AccountBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused => INTERVAL,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn registration(url: &str, events: &[&str]) -> WebhookRegistration {
-        WebhookRegistration { url: url.to_owned(), events: events.iter().map(ToString::to_string).collect() }
-    }
-
-    #[test]
-    fn only_nobody_s_ours_and_the_one_that_was_named_are_written() {
-        let wanted = registration("https://ours/2", &["a", "b"]);
-        let decide = |found: Option<&WebhookRegistration>, known, replace| step(found, &wanted, known, replace);
-        assert_eq!(decide(None, None, None), Step::Make);
-        assert_eq!(decide(None, Some("https://ours/2"), Some("https://theirs/1")), Step::Make);
-        assert_eq!(decide(Some(&wanted), None, None), Step::Keep);
-        let other_events = registration("https://ours/2", &["a"]);
-        assert_eq!(decide(Some(&other_events), Some("https://ours/2"), None), Step::Replace);
-        let former = registration("https://ours/1", &["a", "b"]);
-        assert_eq!(decide(Some(&former), Some("https://ours/1"), None), Step::Replace);
-        assert_eq!(decide(Some(&former), None, None), Step::Leave);
-        let theirs = registration("https://theirs/1", &["a", "b"]);
-        assert_eq!(decide(Some(&theirs), Some("https://ours/2"), None), Step::Leave);
-        assert_eq!(decide(Some(&theirs), None, Some("https://theirs/1")), Step::Replace);
-        for almost in ["https://theirs/", "https://theirs/1/", "https://THEIRS/1", "https://theirs/12", ""] {
-            assert_eq!(decide(Some(&theirs), None, Some(almost)), Step::Leave, "{almost}");
-        }
-    }
-
-    #[test]
-    fn what_was_ours_is_lost_and_what_never_was_is_not() {
-        let theirs = registration("https://theirs/1", &[]);
-        assert_eq!(not_ours(None, None), WebhookState::None);
-        assert_eq!(not_ours(Some(&theirs), None), WebhookState::Foreign);
-        assert_eq!(not_ours(Some(&theirs), Some("https://ours/1")), WebhookState::Lost);
-        assert_eq!(not_ours(None, Some("https://ours/1")), WebhookState::Lost);
-    }
-
-    #[test]
-    fn only_events_that_partner_center_offers_are_registered() {
-        let offered = |names: &[&str]| names.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
-        let accepted = "reseller-relationship-accepted-by-customer";
-        let wanted = wanted_events(&offered(&["invoice-ready", accepted, TEST_EVENT])).expect("events");
-        assert_eq!(wanted, offered(&[accepted, TEST_EVENT]));
-        assert_eq!(wanted_events(&offered(&["invoice-ready", TEST_EVENT])), None);
     }
 }

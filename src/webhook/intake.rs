@@ -7,6 +7,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::domain::webhook_secret::SecretHash;
 use crate::store::{self, Priority, Store, Tx};
 use crate::webhook::event::Event;
 use crate::webhook::refusal::Refusal;
@@ -44,16 +45,18 @@ pub(super) enum Taken {
     Repeated,
 }
 
-/// Takes an event with these bytes.
+/// Takes an event with these bytes that came under that secret. The same bytes under another secret are the same event.
 pub(super) async fn take(
     store: &Store,
     account: &PartnerAccountId,
+    secret: SecretHash,
     body: &[u8],
     event: Event,
     bounds: Bounds,
 ) -> Result<Taken, Refusal> {
     let digest = digest(account, body);
-    let taken = store.write("take_webhook", async |tx| take_once(tx, account, &digest, event, bounds).await).await;
+    let take = async |tx: &mut Tx| take_once(tx, account, secret, &digest, event, bounds).await;
+    let taken = store.write("take_webhook", take).await;
     let failure = match taken {
         Ok(Some(taken)) => return Ok(taken),
         Ok(None) => {
@@ -74,6 +77,7 @@ pub(super) async fn take(
 async fn take_once(
     tx: &mut Tx,
     account: &PartnerAccountId,
+    secret: SecretHash,
     digest: &[u8; 32],
     event: Event,
     bounds: Bounds,
@@ -88,7 +92,7 @@ async fn take_once(
     if !tx.meet_webhook(account, digest).await? {
         return Ok(Some(Taken::Repeated));
     }
-    tx.note_webhook_heard(account).await?;
+    tx.note_webhook_heard(account, secret).await?;
     match event {
         Event::Test | Event::OfNoUse => Ok(Some(Taken::Heard)),
         Event::Customer { tenant, at } => mark(tx, account, digest, (tenant, at), bounds).await.map(Some),

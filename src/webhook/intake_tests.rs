@@ -36,7 +36,7 @@ impl Bench {
 
     async fn take(&self, account: &str, number: u128, bounds: Bounds) -> Result<Taken, Refusal> {
         let event = Event::Customer { tenant: tenant(number), at: Some(self.clock.now()) };
-        take(&self.store, &id(account), &number.to_be_bytes(), event, bounds).await
+        take(&self.store, &id(account), SecretHash::of("any"), &number.to_be_bytes(), event, bounds).await
     }
 
     async fn dirty(&self, account: &str) -> usize {
@@ -111,7 +111,13 @@ async fn a_test_is_heard_and_marks_nobody() {
     let bench = Bench::new().await;
     let heard_at = async || bench.store.webhook_standing(&id("contoso")).await.expect("a standing").heard_at;
     assert_eq!(heard_at().await, None);
-    let taken = take(&bench.store, &id("contoso"), b"{}", Event::Test, Bounds::USUAL).await;
+    let (contoso, secret) = (id("contoso"), SecretHash::of("a secret"));
+    let registered = async |tx: &mut Tx| {
+        tx.keep_pending_webhook_secret(&contoso, secret, None).await?;
+        tx.adopt_webhook_secret(&contoso, secret).await
+    };
+    bench.store.write("register", registered).await.expect("a registration");
+    let taken = take(&bench.store, &contoso, secret, b"{}", Event::Test, Bounds::USUAL).await;
     assert_eq!(taken, Ok(Taken::Heard));
     assert_eq!((heard_at().await, bench.dirty("contoso").await), (Some(bench.clock.now()), 0));
 }

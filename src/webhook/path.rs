@@ -1,25 +1,28 @@
-//! Whom a path is about: the account it names, if it also knows that account's secret.
+//! Whom a path is about: the account it names, if it also knows a secret of that account's.
 
+use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
-use crate::domain::webhook::WebhookSecret;
+use crate::domain::webhook_secret::SecretHash;
 use crate::operations::accounts::Accounts;
 use crate::store::Store;
 use crate::webhook::refusal::Refusal;
 
-/// The account of a path. Whether the account or the secret was wrong cannot be told apart.
+/// The account of a path and the hash of its secret, which may be a former one for a while. Whether the account or the
+/// secret was wrong cannot be told apart.
+///
+/// Only the hash is looked up: how long that takes tells how near it is to another hash, and nothing of a secret.
 pub(super) async fn account(
     store: &Store,
     accounts: &Accounts,
     account: &str,
     secret: &str,
-) -> Result<PartnerAccountId, Refusal> {
-    let named = account.parse().ok().and_then(|id| accounts.find(&id).ok()).map(|served| served.account.id.clone());
-    let expected = match &named {
-        Some(id) => store.webhook_path(id).await.map_err(|_| Refusal::StoreUnavailable)?.map(|path| path.secret),
-        None => None,
-    };
-    // Compared in any case, so that the time it takes does not tell which accounts there are.
-    let known = expected.is_some();
-    let is_right = expected.unwrap_or_else(|| WebhookSecret::from_bytes([0; 32])).is(secret);
-    named.filter(|_| known && is_right).ok_or(Refusal::WrongPath)
+    now: Timestamp,
+) -> Result<(PartnerAccountId, SecretHash), Refusal> {
+    let hash = SecretHash::of(secret);
+    let named: PartnerAccountId = account.parse().map_err(|_| Refusal::WrongPath)?;
+    // Looked up in any case, so that the time it takes does not tell which accounts there are.
+    let known = store.webhook_secret(&named, hash).await.map_err(|_| Refusal::StoreUnavailable)?;
+    let is_served = accounts.find(&named).is_ok();
+    let is_honoured = known.is_some_and(|known| known.is_honoured(now));
+    if is_served && is_honoured { Ok((named, hash)) } else { Err(Refusal::WrongPath) }
 }

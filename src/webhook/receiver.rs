@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::webhook::PATH;
+use crate::domain::webhook_secret::SecretHash;
 use crate::operations::accounts::Accounts;
 use crate::store::Store;
 use crate::webhook::certificates::Certificates;
@@ -70,8 +71,9 @@ impl Receiver {
     }
 
     async fn take(&self, account: &str, secret: &str, request: Request) -> Result<Taken, Refusal> {
-        let account = path::account(&self.store, &self.accounts, account, secret).await?;
-        let taken = self.take_for(&account, request).await;
+        let found = path::account(&self.store, &self.accounts, account, secret, self.clock.now()).await?;
+        let (account, secret) = found;
+        let taken = self.take_for(&account, secret, request).await;
         match taken {
             Ok(taken) => tracing::info!(account = %account, taken = ?taken, "a webhook was taken"),
             Err(refusal) => {
@@ -81,7 +83,12 @@ impl Receiver {
         taken
     }
 
-    async fn take_for(&self, account: &PartnerAccountId, request: Request) -> Result<Taken, Refusal> {
+    async fn take_for(
+        &self,
+        account: &PartnerAccountId,
+        secret: SecretHash,
+        request: Request,
+    ) -> Result<Taken, Refusal> {
         if !self.admits(account) {
             return Err(Refusal::TooMany);
         }
@@ -90,7 +97,7 @@ impl Receiver {
         let body = whole(body).await?;
         self.prove(&parts.headers, &body).await?;
         let event = Event::read(&body).map_err(|_| Refusal::NoEvent)?;
-        intake::take(&self.store, account, &body, event, Bounds::USUAL).await
+        intake::take(&self.store, account, secret, &body, event, Bounds::USUAL).await
     }
 
     fn admits(&self, account: &PartnerAccountId) -> bool {

@@ -23,6 +23,7 @@ mod manual_sync;
 mod incremental_sync;
 mod webhooks;
 mod webhook_ownership;
+mod webhook_secrets;
 mod quarantine;
 mod upstream_trouble;
 mod removals;

@@ -106,6 +106,22 @@ fn an_account_that_does_not_work_ends_with_1() {
 }
 
 #[test]
+fn a_webhook_secret_is_rotated_or_it_is_said_why_not() {
+    let account = proto::PartnerAccount { name: "partnerAccounts/contoso".to_owned(), ..Default::default() };
+    let refused = Err(Status::failed_precondition("the registration is somebody else's"));
+    let question = "PartnerAccountService/RotateWebhookSecret";
+    let (played, asked) =
+        Played::new().answers::<proto::RotateWebhookSecretRequest, _>(question, [Ok(account), refused]);
+    let service = played.listen();
+    let done = service.ask("accounts rotate-webhook-secret contoso");
+    assert!(stdout(&done).contains("The webhook path of contoso gets a new secret"), "{}", stderr(&done));
+    assert_eq!(asked.asked()[0].name, "partnerAccounts/contoso");
+    let refused = service.ask("accounts rotate-webhook-secret contoso");
+    assert_ne!(refused.status.code(), Some(0));
+    assert!(stderr(&refused).contains("somebody else's"), "{}", stderr(&refused));
+}
+
+#[test]
 fn a_link_is_made_as_it_was_previewed() {
     let linked = proto::LinkCustomerResponse {
         before: Some(customer()),

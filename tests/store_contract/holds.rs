@@ -85,6 +85,7 @@ fn accounts() -> Accounts {
         settings,
         client_id: "an-application".to_owned(),
         credentials_set_at: None,
+        webhook_secret_made_at: None,
         revision: Revision::FIRST,
         created_at: Timestamp::from_micros(0),
         updated_at: Timestamp::from_micros(0),

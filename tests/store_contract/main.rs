@@ -38,3 +38,4 @@ mod removal;
 mod holds;
 mod pauses;
 mod runs;
+mod webhook_secrets;

@@ -28,6 +28,15 @@ something that is needed does not work.
 Examples:
   customer-guard accounts check contoso";
 
+const ROTATE: &str = "\
+The new secret is registered in Partner Center at once; the path with the former
+one is honoured until an event has come under the new one, for a day at least
+and a week at most. Nothing happens while the registration is not this service's.
+No secret is ever shown.
+
+Examples:
+  customer-guard accounts rotate-webhook-secret contoso";
+
 const COLUMNS: [Column; 6] = [
     Column::whole("ACCOUNT"),
     Column::ranked(1, "NAME").shortest(14),
@@ -65,6 +74,13 @@ enum Command {
         #[arg(value_name = "ACCOUNT", value_parser = names::account)]
         name: String,
     },
+    /// Gives the path of an account's webhook a new secret
+    #[command(after_help = ROTATE)]
+    RotateWebhookSecret {
+        /// The partner account
+        #[arg(value_name = "ACCOUNT", value_parser = names::account)]
+        name: String,
+    },
 }
 
 pub(super) async fn run(options: Options, session: &Session) -> Result<(), Failure> {
@@ -89,6 +105,11 @@ pub(super) async fn run(options: Options, session: &Session) -> Result<(), Failu
             session.output.answer(&health, |health| checked(health, screen, now))?;
             let account = names::short(&health.name);
             if health.healthy { Ok(()) } else { Err(Failure::Ended(format!("{account} cannot be synchronized"))) }
+        }
+        Command::RotateWebhookSecret { name } => {
+            let request = proto::RotateWebhookSecretRequest { name, request_id: String::new() };
+            let account = session.answer(session.accounts().rotate_webhook_secret(request)).await?;
+            session.output.answer(&account, |account| rotating(account, now))
         }
     }
 }
@@ -129,6 +150,7 @@ fn text(account: &proto::PartnerAccount, screen: Screen, now: Timestamp) -> Stri
         .row("From", words::account_origin(account.origin()))
         .row("Client id", &account.client_id)
         .row("Credentials", at(&account.credentials_time))
+        .row("Webhook secret", at(&account.webhook_secret_time))
         .row("Created", at(&account.create_time))
         .row("Changed", at(&account.update_time))
         .row("Etag", &account.etag);
@@ -146,6 +168,15 @@ fn text(account: &proto::PartnerAccount, screen: Screen, now: Timestamp) -> Stri
             .row("Calls at a time", number(settings.concurrency));
     }
     record.text(screen)
+}
+
+fn rotating(account: &proto::PartnerAccount, now: Timestamp) -> String {
+    let name = names::short(&account.name);
+    let made = exact_and_age(account.webhook_secret_time.as_ref(), now);
+    format!(
+        "The webhook path of {name} gets a new secret; the present one was made {made}.\n\
+         `customer-guard accounts get {name}` shows when the new one is registered.\n"
+    )
 }
 
 fn checked(health: &proto::PartnerAccountHealth, screen: Screen, now: Timestamp) -> String {
@@ -210,6 +241,21 @@ Checks
                         Mend FORBIDDEN.
 ";
         assert_eq!(checked(&health, Screen::default(), now()), expected);
+    }
+
+    #[test]
+    fn a_rotation_tells_from_which_secret_and_how_to_see_that_it_is_done() {
+        let account = proto::PartnerAccount {
+            name: "partnerAccounts/contoso".to_owned(),
+            webhook_secret_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+            ..Default::default()
+        };
+        let expected = "\
+The webhook path of contoso gets a new secret; the present one was made 2023-11-14T22:13:20Z (just now).
+`customer-guard accounts get contoso` shows when the new one is registered.
+";
+        assert_eq!(rotating(&account, now()), expected);
+        assert!(text(&account, Screen::default(), now()).contains("Webhook secret  2023-11-14T22:13:20Z"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::grpc::names::account_name;
 use crate::grpc::proto::ErrorReason;
 use crate::operations::create_partner_account::CreatePartnerAccountError;
 use crate::operations::partner_accounts::PartnerAccountError;
+use crate::operations::rotate_webhook_secret::{Holder, RotateWebhookSecretError};
 use crate::operations::set_partner_account_credentials::SetCredentialsError;
 use crate::operations::update_partner_account::UpdatePartnerAccountError;
 
@@ -69,6 +70,43 @@ pub fn set_credentials(error: SetCredentialsError) -> Status {
         }
         SetCredentialsError::NoRandomness(_) => no_randomness(),
         SetCredentialsError::Store(error) => store(&error),
+    }
+}
+
+/// `RotateWebhookSecret`.
+pub fn rotate_webhook_secret(error: RotateWebhookSecretError) -> Status {
+    match error {
+        RotateWebhookSecretError::Denied(denied) => not_allowed(&denied),
+        RotateWebhookSecretError::AccountNotFound(missing) => account_not_found(&missing),
+        RotateWebhookSecretError::NotOurs(id, holder) => not_ours(&id, &holder),
+        RotateWebhookSecretError::RequestIdReused(_) => request_id_reused(),
+        RotateWebhookSecretError::Store(error) => store(&error),
+    }
+}
+
+fn not_ours(id: &PartnerAccountId, holder: &Holder) -> Status {
+    let name = account_name(id);
+    let of = |host: &Option<String>| host.as_ref().map_or("nobody's".to_owned(), |host| format!("that of {host}"));
+    let why = match holder {
+        Holder::NotReceived => "this service does not listen for Partner Center's events; its operator sets \
+                                webhook_listen"
+            .to_owned(),
+        Holder::NotSeenYet => {
+            "who holds the webhook registration has not been seen yet; ask again in a while".to_owned()
+        }
+        Holder::None => "no webhook is registered".to_owned(),
+        Holder::Foreign(host) => format!("the webhook registration is {} and is left alone", of(host)),
+        Holder::Lost(host) => {
+            format!("the webhook registration was this service's and is now {}; it is left alone", of(host))
+        }
+    };
+    let message = format!("{name} gets no new webhook secret: {why}");
+    let problem = Problem::new(Code::FailedPrecondition, ErrorReason::WebhookNotOurs, message)
+        .with("partnerAccount", name)
+        .with("registration", holder.name());
+    match holder.host() {
+        Some(host) => problem.with("host", host).status(),
+        None => problem.status(),
     }
 }
 

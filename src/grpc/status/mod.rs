@@ -7,7 +7,9 @@ pub mod links;
 mod pauses;
 pub mod watch;
 
-pub use accounts::{create_partner_account, partner_account, set_credentials, update_partner_account};
+pub use accounts::{
+    create_partner_account, partner_account, rotate_webhook_secret, set_credentials, update_partner_account,
+};
 
 use std::time::Duration;
 

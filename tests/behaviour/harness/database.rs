@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions, Row};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqlSafeStr};
 
 /// A connection that only reads.
 pub async fn reader(database: &Path) -> SqliteConnection {
@@ -15,6 +16,26 @@ pub async fn reader(database: &Path) -> SqliteConnection {
 pub async fn writer(database: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(database).busy_timeout(std::time::Duration::from_secs(10));
     options.connect().await.expect("the database file can be opened")
+}
+
+/// A new database as the release with that schema made it.
+pub async fn of_schema(database: &Path, schema: i64) -> SqliteConnection {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
+    let migration = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.expect("an entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let (number, name) = name.split_once('_').expect("a number and a name");
+        let text = AssertSqlSafe(std::fs::read_to_string(&path).expect("a migration")).into_sql_str();
+        let number: i64 = number.parse().expect("a number");
+        Migration::new(number, name.to_owned().into(), MigrationType::Simple, text, false)
+    };
+    let all = std::fs::read_dir(folder).expect("the migrations").map(migration);
+    let mut wanted: Vec<_> = all.filter(|migration| migration.version <= schema).collect();
+    wanted.sort_by_key(|migration| migration.version);
+    let options = SqliteConnectOptions::new().filename(database).create_if_missing(true);
+    let mut made = options.journal_mode(SqliteJournalMode::Wal).connect().await.expect("the file opens");
+    Migrator::with_migrations(wanted).run(&mut made).await.expect("the former schema");
+    made
 }
 
 /// Copies a database as it is now, also while it is in use.

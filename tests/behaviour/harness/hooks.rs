@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use customer_guard::app::WebhookSettings;
 use customer_guard::domain::webhook::PublicUrl;
 use customer_guard::grpc::proto::IncrementalMode;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::certificates::test_authority::Identity;
 use super::certificates::{CertificateHost, MICROSOFT_URL, cast};
 use super::upstream::Upstream;
-use super::{Plan, World, database, eventually};
+use super::{Guard, Plan, World, database, eventually};
 
 /// Where Partner Center reaches the service.
 pub const PUBLIC: &str = "https://hooks.guard.example";
@@ -24,6 +24,7 @@ pub fn webhook(host: &CertificateHost) -> WebhookSettings {
     WebhookSettings {
         listen: "127.0.0.1:0".parse().expect("an address"),
         public_url: PublicUrl::new(PUBLIC).expect("an address"),
+        secret_max_age: Duration::from_secs(90 * 24 * 3600),
         receiver: host.settings(),
     }
 }
@@ -58,6 +59,40 @@ impl Hooked {
         let world = World::unsynchronized(plan, upstream).await;
         world.guard.wait_for_first_sync("contoso").await;
         Self { world, host }
+    }
+
+    /// A service that opens a database of the release before secrets were hashed, in which the path with this one is
+    /// registered.
+    pub async fn with_a_former_database(secret: &[u8; 32]) -> Self {
+        let upstream = Upstream::start().await;
+        upstream.seed("contoso", 1);
+        let host = CertificateHost::start().await;
+        let plan = Plan { webhook: Some(webhook(&host)), ..Plan::usual() };
+        let folder = tempfile::tempdir().expect("a folder");
+        let database = folder.path().join("customer-guard.db");
+        let url = format!("{PUBLIC}/webhooks/v1/contoso/{}", URL_SAFE_NO_PAD.encode(secret));
+        upstream.simulator.set_foreign_registration(upstream.contoso(), &url).expect("a known partner");
+        let made_at = plan.clock.now().micros();
+        let tenant = upstream.contoso();
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut former = database::of_schema(&database, 13).await;
+        for row in [
+            format!(
+                "INSERT INTO partner_account (id, display_name, kind, cloud, tenant_id, created_at, updated_at)
+                 VALUES ('contoso', 'C', 'DIRECT_BILL', 'GLOBAL', '{tenant}', 1, 1)"
+            ),
+            "INSERT INTO account_sync (account, webhook_state) VALUES ('contoso', 'OURS')".to_owned(),
+            format!(
+                "INSERT INTO webhook_path (account, secret, registered_url, made_at)
+                 VALUES ('contoso', x'{hex}', '{url}', {made_at})"
+            ),
+        ] {
+            sqlx::query(sqlx::AssertSqlSafe(row)).execute(&mut former).await.expect("a row of the former release");
+        }
+        drop(former);
+        let guard = Guard::start(&plan, &upstream, database).await;
+        guard.wait_for_first_sync("contoso").await;
+        Self { world: World { upstream, guard, folder, plan }, host }
     }
 
     /// Waits until the incremental mode is that one; returns why it is.
