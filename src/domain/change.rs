@@ -56,6 +56,14 @@ impl ChangeKind {
         }
     }
 
+    /// Whether such a change shows what Partner Center says now, where before the record said something else.
+    pub const fn is_of_partner_center(self) -> bool {
+        match self {
+            Self::Created | Self::Synced | Self::Ended | Self::Revived => true,
+            Self::Edited | Self::State | Self::Deleted | Self::Undeleted | Self::Linked | Self::Unlinked => false,
+        }
+    }
+
     /// The kind of that name, if there is one.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)

@@ -7,6 +7,7 @@ use crate::domain::contact::{Contact, ContactField, ContactRole};
 use crate::domain::ids::{CustomerId, PartnerAccountId, Revision, TenantId};
 use crate::domain::observation::ObservationMark;
 use crate::domain::pause::Pause;
+use crate::domain::upstream_change::Provenance;
 
 /// Where a customer comes from. No caller can choose or change it (R6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub struct MicrosoftLink {
     pub paused: Option<Pause>,
     /// The last time an observation agreed with this record or was applied to it.
     pub verified_at: Timestamp,
+    /// What asked for that look, and who made the change that was applied last.
+    pub provenance: Provenance,
     /// The observation this record shows.
     pub mark: ObservationMark,
 }

@@ -11,6 +11,7 @@ use crate::domain::field::Field;
 use crate::domain::ids::{CustomerId, PartnerAccountId, Revision};
 use crate::domain::likeness::Candidate;
 use crate::domain::observation::{GoneAnswer, MicrosoftProfile, Observation, Observed};
+use crate::domain::upstream_change::Provenance;
 
 /// What is to be written for an observation. Only [`plan`] makes one.
 #[must_use = "a plan does nothing until it is saved"]
@@ -99,6 +100,8 @@ fn link(observation: &Observation, profile: &MicrosoftProfile, now: Timestamp) -
         sync_state: SyncState::Synced,
         paused: None,
         verified_at: now,
+        // The store knows what asked, and what the audit log tells.
+        provenance: Provenance::default(),
         mark: observation.mark,
     }
 }

@@ -41,6 +41,7 @@ fn customer(standing: Standing) -> Customer {
         sync_state: SyncState::Synced,
         paused: None,
         verified_at: now,
+        provenance: Default::default(),
         mark: ObservationMark { epoch: Epoch(1), ticket: Ticket(7) },
     };
     Customer {

@@ -13,6 +13,7 @@ use crate::domain::policy::SyncPolicy;
 use crate::domain::text::FieldProblem;
 use crate::grpc::names::CustomerName;
 use crate::grpc::proto;
+use crate::grpc::provenance::{self, upstream_change, verification_cause};
 use crate::operations::get_field_ownership::FieldOwnership;
 
 /// An instant as a message.
@@ -60,6 +61,8 @@ pub fn customer(customer: &Customer, policy: &SyncPolicy, now: Timestamp) -> pro
         revision: customer.revision.0,
         duplicate_candidates: Vec::new(),
         pause: customer.pause().map(pause),
+        verified_by: verification_cause(link.and_then(|link| link.provenance.verified_by)).into(),
+        last_upstream_change: link.and_then(|link| link.provenance.last_change.as_ref()).map(upstream_change),
     }
 }
 
@@ -82,6 +85,7 @@ pub fn in_view(customer: proto::Customer, view: proto::CustomerView) -> proto::C
             external_reference: String::new(),
             labels: BTreeMap::new(),
             note: String::new(),
+            last_upstream_change: customer.last_upstream_change.map(|change| provenance::in_view(change, view)),
             ..customer
         },
     }

@@ -11,12 +11,14 @@ use crate::grpc::convert::{UNKNOWN_VALUE, contact_of, member, status_of};
 use crate::grpc::proto;
 
 /// Paths of what the service sets and no caller owns; naming them is ignored (AIP-203).
-const OUTPUT_ONLY: [&str; 14] = [
+const OUTPUT_ONLY: [&str; 16] = [
     "name",
     "upstream_relationship",
     "billing_mirrors_primary",
     "sync_state",
     "verified_at",
+    "verified_by",
+    "last_upstream_change",
     "verify_due_by",
     "create_time",
     "update_time",

@@ -19,6 +19,7 @@ mod names;
 mod page_token;
 mod partner_accounts;
 mod pauses;
+mod provenance;
 pub mod proto;
 mod refusal;
 mod repeat;

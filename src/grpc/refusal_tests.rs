@@ -64,6 +64,7 @@ fn edit_of(fields: Vec<Field>, decision: Option<DecisionId>) -> RefusedEdit {
             sync_state: SyncState::Synced,
             paused: None,
             verified_at: now,
+            provenance: Default::default(),
             mark: ObservationMark { epoch: Epoch(1), ticket: Ticket(1) },
         }),
         created_at: now,

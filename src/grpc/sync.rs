@@ -187,11 +187,13 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
         pending_links: signed(pending_links),
         guaranteed_within: guarantee.and_then(|guarantee| prost_types::Duration::try_from(guarantee.within).ok()),
         promise_reachable: guarantee.is_some_and(|guarantee| guarantee.is_kept),
+        calls_per_minute: sync.calls_per_minute.map_or(0, signed),
+        throttles_last_day: signed(sync.throttles_last_day),
     }
 }
 
 fn sync_run(counted: &CountedRun) -> proto::SyncRun {
-    let CountedRun { run, counts } = counted;
+    let CountedRun { run, counts, outlook } = counted;
     proto::SyncRun {
         name: names::sync_run_name(&run.account, run.id),
         kind: match run.kind {
@@ -229,5 +231,20 @@ fn sync_run(counted: &CountedRun) -> proto::SyncRun {
         revived: signed(counts.revived),
         missing: signed(run.missing),
         problem: run.problem.clone().unwrap_or_default(),
+        calls: signed(run.tally.calls),
+        retries: signed(run.tally.retries),
+        throttles: signed(run.throttles),
+        throttled_duration: span(outlook.throttled_for),
+        list_duration: span(outlook.listed_for),
+        fetch_duration: outlook.fetched_for.and_then(span),
+        customers_expected: run.expected.map(signed),
+        progress_percent: i32::from(run.progress),
+        estimated_end_time: outlook.ends_at.map(time),
+        duplicates: signed(run.duplicates),
     }
+}
+
+/// A span as a message has it.
+fn span(span: std::time::Duration) -> Option<prost_types::Duration> {
+    prost_types::Duration::try_from(span).ok()
 }

@@ -22,7 +22,7 @@ use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto::watch_customers_response::Event;
 use crate::grpc::status::watch as problems;
-use crate::grpc::{Serving, caller, names, proto, status};
+use crate::grpc::{Serving, caller, names, proto, provenance, status};
 use crate::operations::list_customers::Parent;
 use crate::operations::watch_customers::{
     SnapshotCause, Watch, WatchBegin, WatchCustomers, WatchEvent, WatchMessage, WatchPlace, watch_customers as begin,
@@ -238,6 +238,10 @@ impl Messages {
             changed_fields: Some(prost_types::FieldMask { paths }),
             actor: change.actor.clone(),
             change_time: Some(convert::time(change.at)),
+            upstream_change: change
+                .upstream
+                .as_ref()
+                .map(|upstream| provenance::in_view(provenance::upstream_change(upstream), self.view)),
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::domain::customer::{Customer, SyncState, VisibleState};
 use crate::domain::explain::{Facts, Judgement, Live, Record, judge};
 use crate::domain::hold::HoldId;
 use crate::domain::ids::{CustomerId, PartnerAccountId, TenantId};
+use crate::domain::look::LookCause;
 use crate::domain::observation::Observed;
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::questions::{NoAnswer, PATIENCE, Questions};
@@ -112,7 +113,9 @@ pub async fn explain_customer(
     let judgement = judge(Facts { record, pending, unusable, live: &live });
     if let (true, Some(tenant)) = (judgement.look, tenant) {
         store
-            .write("explain_customer", async |tx| tx.mark_dirty(account, &[tenant], Priority::Signal, None).await)
+            .write("explain_customer", async |tx| {
+                tx.mark_dirty(account, &[tenant], Priority::Signal, LookCause::Refresh).await
+            })
             .await?;
     }
     let hold = match (record, tenant) {

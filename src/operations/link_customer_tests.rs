@@ -6,12 +6,13 @@ use crate::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use crate::domain::contact::Contact;
 use crate::domain::create::{CustomerDraft, admit};
 use crate::domain::ids::{Epoch, Ticket};
+use crate::domain::look::LookCause;
 use crate::domain::observation::{MicrosoftProfile, ObservationMark, Observed};
 use crate::domain::policy::{Night, Pace, SyncPolicy};
 use crate::domain::sync_settings::SyncSettings;
 use crate::operations::apply_observations::{Answered, apply_observations};
 use crate::operations::questions::{Asked, Question};
-use crate::store::{ConfiguredAccount, Error, Priority};
+use crate::store::{CallTally, ConfiguredAccount, Error, Priority};
 
 const TENANT: &str = "1b06e0a2-4f4a-4ae1-9c50-2f4a7c3d9e11";
 
@@ -81,13 +82,13 @@ async fn bench() -> Bench {
         .write("bench", async |tx| {
             let saved = tx.save_configured_account(&configured).await;
             accounts.put(&saved.map_err(|error| Error::Backstop(error.to_string()))?);
-            tx.mark_dirty(&account(), &[tenant()], Priority::Signal, None).await?;
+            tx.mark_dirty(&account(), &[tenant()], Priority::Signal, LookCause::AuditLog).await?;
             tx.save_new(admitted, "caller").await
         })
         .await
         .expect("a customer");
     let work = store.dirty_customers(&account(), clock.now(), 1).await.expect("work").remove(0);
-    let seen = [Answered { work, observation: answer(10) }];
+    let seen = [Answered { work, tally: CallTally::default(), observation: answer(10) }];
     apply_observations(&store, &account(), &seen).await.expect("it waits");
     let questions = Questions::default();
     let asked = questions.answered_by(&account());

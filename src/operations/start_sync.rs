@@ -53,7 +53,8 @@ pub async fn start_sync(
             }
             let run = start_or_join(tx, caller, account, cooldown).await?;
             let counts = tx.run_counts(run.id).await?;
-            let counted = CountedRun { run, counts };
+            let outlook = tx.run_outlook(&run).await?;
+            let counted = CountedRun { run, counts, outlook };
             once::keep(tx, once.as_ref(), &counted).await?;
             Ok(Outcome::Now(counted))
         })

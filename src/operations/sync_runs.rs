@@ -3,7 +3,7 @@
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::ids::{PartnerAccountId, RunId};
 use crate::operations::accounts::{AccountNotFound, Accounts};
-use crate::store::{self, RunCounts, Store, SyncRun};
+use crate::store::{self, RunCounts, RunOutlook, Store, SyncRun};
 
 /// A run with what it changed.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct CountedRun {
     pub run: SyncRun,
     /// What it changed.
     pub counts: RunCounts,
+    /// How long it takes, and until when.
+    pub outlook: RunOutlook,
 }
 
 /// Why there is no answer.
@@ -34,7 +36,8 @@ pub enum SyncRunError {
 /// Adds to a run what it changed.
 pub async fn counted(store: &Store, run: SyncRun) -> Result<CountedRun, store::Error> {
     let counts = store.run_counts(&run).await?;
-    Ok(CountedRun { run, counts })
+    let outlook = store.run_outlook(&run).await?;
+    Ok(CountedRun { run, counts, outlook })
 }
 
 /// Returns one run.

@@ -7,6 +7,8 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use crate::clock::Timestamp;
 use crate::domain::ids::TenantId;
+use crate::domain::text::tidy;
+use crate::domain::upstream_change::{UpstreamChange, UserName};
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::document::{Document, Object};
 use crate::partner_center::error::{Call, Error};
@@ -17,6 +19,9 @@ use crate::partner_center::request::Question;
 const ID_MAX: usize = 512;
 /// The longest name of an operation, resource or status that is kept.
 const NAME_MAX: usize = 128;
+
+/// The longest name of a user or an application that is kept; a user's has at most 113 characters in Entra.
+const ACTOR_MAX: usize = 256;
 
 /// How an operation ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +53,23 @@ pub struct AuditRecord {
     pub status: AuditStatus,
     /// When.
     pub at: Option<Timestamp>,
+    /// The user that did it; empty when an application did.
+    pub user: UserName,
+    /// The application through which it was done, an id or a name; some records have none.
+    pub application: String,
+}
+
+impl AuditRecord {
+    /// What the record says of who did what.
+    pub fn change(&self) -> UpstreamChange {
+        UpstreamChange {
+            record: self.id.clone(),
+            operation: self.operation.clone(),
+            user: self.user.clone(),
+            application: self.application.clone(),
+            at: self.at,
+        }
+    }
 }
 
 /// One page of the audit log.
@@ -120,12 +142,19 @@ fn record(item: Object<'_>) -> AuditRecord {
         resource: name("resourceType"),
         status: status(name("operationStatus")),
         at: instant(written_at),
+        user: UserName::new(actor(item.text_or_empty("userPrincipalName"))),
+        application: actor(item.text_or_empty("applicationId")),
     }
 }
 
 fn cut(text: &str, longest: usize) -> &str {
     let bare = text.trim();
     &bare[..bare.floor_char_boundary(longest)]
+}
+
+/// Who did it, in one line.
+fn actor(raw: &str) -> String {
+    tidy(cut(raw, ACTOR_MAX)).chars().filter(|character| !character.is_control()).collect()
 }
 
 fn status(name: String) -> AuditStatus {
@@ -184,6 +213,7 @@ mod tests {
         let page = first_page(format!(
             r#"{{"items":[{{"id":"p_c_1","customerId":"{CUSTOMER}","operationType":"Update_Customer_Billing_Profile",
                 "resourceType":"Customer","operationStatus":"succeeded","operationDate":"2026-02-03T04:05:06.0700001Z",
+                "userPrincipalName":" agent@contoso.example","applicationId":"Partner Center\u0007 Web UI",
                 "resourceOldValue":"{{\"Email\":\"old@linden.example\"}}","ResourceNewValue":{{"Email":"new@linden.example"}},
                 "customizedData":[{{"key":"Relationship","value":null}}]}}]}}"#
         ))
@@ -197,7 +227,10 @@ mod tests {
             resource: "customer".to_owned(),
             status: AuditStatus::Succeeded,
             at: Some(Timestamp::from_micros(1_770_091_506_070_000)),
+            user: UserName::new("agent@contoso.example".to_owned()),
+            application: "Partner Center Web UI".to_owned(),
         };
+        assert!(!format!("{page:?}").contains("agent"));
         assert_eq!(page.records, [expected]);
     }
 

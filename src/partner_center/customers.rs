@@ -53,7 +53,7 @@ impl PartnerCenter {
     /// The page of the customer list that the query asks for.
     pub(super) async fn customer_page(&self, query: &str, headers: HeaderMap) -> Result<CustomerPage, Error> {
         let question = Question { call: Call::ListCustomers, path: "/v1/customers", query: Some(query), headers };
-        let reply = self.0.ask(question).await?;
+        let reply = self.0.ask_metered(question, self.1.as_deref()).await?;
         let document = Document::read_forgiving(&reply.body).map_err(|_| reply.unreadable("no JSON"))?;
         let page = document.object().ok_or_else(|| reply.unreadable("no object"))?;
         // A page without `items` is not an empty page: nobody may look gone because an answer was not a list.
@@ -73,7 +73,7 @@ impl PartnerCenter {
     pub async fn observe(&self, tenant_id: TenantId, mark: ObservationMark) -> Result<Observation, Error> {
         let path = format!("/v1/customers/{tenant_id}");
         let question = Question { call: Call::GetCustomer, path: &path, query: None, headers: HeaderMap::new() };
-        let observed = match self.0.ask(question).await {
+        let observed = match self.0.ask_metered(question, self.1.as_deref()).await {
             Ok(reply) => {
                 let document = Document::read(&reply.body).map_err(|_| reply.unreadable("no JSON"))?;
                 let customer = document.object().ok_or_else(|| reply.unreadable("no object"))?;

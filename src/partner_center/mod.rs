@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use crate::clock::{Clock, Timestamp};
-use crate::partner_center::counts::CallCounts;
+use crate::partner_center::counts::{CallCounts, Counters};
 use crate::partner_center::error::SetupError;
 use crate::partner_center::request::Connection;
 use crate::partner_center::settings::Settings;
@@ -42,7 +42,7 @@ mod transport;
 
 /// One partner account's connection to Partner Center. Clones share its pace, token and counts.
 #[derive(Clone, Debug)]
-pub struct PartnerCenter(Arc<Connection>);
+pub struct PartnerCenter(Arc<Connection>, Option<Arc<Counters>>);
 
 impl PartnerCenter {
     /// A client that has not asked anything yet.
@@ -51,7 +51,7 @@ impl PartnerCenter {
     ///
     /// When the settings cannot work, or the system has no certificate authorities to trust.
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, SetupError> {
-        Connection::new(&settings, clock).map(|connection| Self(Arc::new(connection)))
+        Connection::new(&settings, clock).map(|connection| Self(Arc::new(connection), None))
     }
 
     /// Until when Partner Center wants no calls; they fail at once with
@@ -63,6 +63,18 @@ impl PartnerCenter {
     /// How many calls a minute may be made now: the configured rate, or less after Partner Center asked for less.
     pub fn calls_per_minute(&self) -> u64 {
         self.0.transport.pacing.calls_per_minute()
+    }
+
+    /// The same connection, which counts beside the rest what is asked through it: pages of customers and single ones.
+    #[must_use]
+    pub fn metered(&self) -> Self {
+        Self(Arc::clone(&self.0), Some(Arc::default()))
+    }
+
+    /// How many pages of customers and single ones were asked for through this clone since it was metered.
+    pub fn metered_calls(&self) -> u64 {
+        let counted = self.1.as_ref().map(|meter| meter.read()).unwrap_or_default();
+        counted.list + counted.get
     }
 
     /// How many calls were sent since the client was made.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::partner_center::access_token::{AccessToken, AccessTokens};
+use crate::partner_center::counts::Counters;
 use crate::partner_center::error::{Call, Error, Problem, SetupError, Trace};
 use crate::partner_center::error_body::Complaint;
 use crate::partner_center::settings::{LARGEST_PAGE, Settings, address, below};
@@ -70,26 +71,39 @@ impl Connection {
 
     /// Asks, and returns the body of a success.
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Reply, Error> {
-        self.call(question, None).await
+        self.call(question, None, None).await
+    }
+
+    /// As [`Connection::ask`], and counts each request that is sent.
+    pub(super) async fn ask_metered(&self, question: Question<'_>, meter: Option<&Counters>) -> Result<Reply, Error> {
+        self.call(question, None, meter).await
     }
 
     /// Has something done, and returns the body of a success.
     pub(super) async fn tell(&self, question: Question<'_>, instruction: &Instruction) -> Result<Reply, Error> {
-        self.call(question, Some(instruction)).await
+        self.call(question, Some(instruction), None).await
     }
 
-    async fn call(&self, question: Question<'_>, instruction: Option<&Instruction>) -> Result<Reply, Error> {
+    async fn call(
+        &self,
+        question: Question<'_>,
+        instruction: Option<&Instruction>,
+        meter: Option<&Counters>,
+    ) -> Result<Reply, Error> {
         let call = question.call;
         let trace = fresh_trace();
         let pacing = &self.transport.pacing;
         let _turn = pacing.turn().await.map_err(|pause| throttled(call, pause, trace))?;
         let token = self.tokens.current(&self.transport).await?;
+        let count = || meter.into_iter().for_each(|meter| meter.sent(call));
+        count();
         let answer = self.send(&question, instruction, &token, trace).await?;
         if answer.status != 401 {
             return judge(call, answer);
         }
         let fresh = self.tokens.replace(&token, &self.transport).await?;
         pacing.next_call().await.map_err(|pause| throttled(call, pause, trace))?;
+        count();
         judge(call, self.send(&question, instruction, &fresh, trace).await?)
     }
 

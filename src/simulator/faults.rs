@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::answer::{Answer, Content};
 use super::calls::Route;
 use super::continuation;
+use super::customer::Relationship;
 use super::guid;
 
 /// One fault: what happens, to which calls, and how often.
@@ -90,6 +91,21 @@ pub enum Effect {
     ExpireContinuation,
     /// The next page starts with this page's last item once more.
     DuplicateAcrossPages,
+    /// A list shows a customer once more, as a partner with two roles sees it.
+    ListedAgain {
+        /// The customer.
+        #[serde(with = "guid")]
+        customer: Uuid,
+        /// Whether it stands before everybody, on the first page; else behind everybody, on the last.
+        #[serde(default)]
+        ahead: bool,
+        /// The relationship there; without it, the customer's own.
+        #[serde(default)]
+        relationship: Option<Relationship>,
+        /// The name there; without it, the customer's own.
+        #[serde(default)]
+        company_name: Option<String>,
+    },
     /// `links.next` leads to another host.
     ForeignNextLink {
         /// The other host.
@@ -198,6 +214,7 @@ impl Effect {
             Self::EmptyList
             | Self::ShortList { .. }
             | Self::DuplicateAcrossPages
+            | Self::ListedAgain { .. }
             | Self::ForeignNextLink { .. }
             | Self::LoopingNextLink
             | Self::HideFromList { .. } => route == Route::List,
@@ -231,6 +248,7 @@ impl Effect {
             | Self::EmptyList
             | Self::ShortList { .. }
             | Self::DuplicateAcrossPages
+            | Self::ListedAgain { .. }
             | Self::ForeignNextLink { .. }
             | Self::LoopingNextLink
             | Self::HideFromList { .. } => true,
@@ -253,6 +271,7 @@ impl Effect {
             | Self::EmptyList
             | Self::ShortList { .. }
             | Self::DuplicateAcrossPages
+            | Self::ListedAgain { .. }
             | Self::ForeignNextLink { .. }
             | Self::LoopingNextLink
             | Self::NullBillingProfile { .. }

@@ -61,12 +61,36 @@ pub(super) fn page(
     if more {
         links["next"] = next_link(center, &next, host);
     }
+    let [ahead, behind] = shown_again(center, effects, after.is_none(), !more);
+    let shown: Vec<_> = ahead.into_iter().chain(items.into_iter().map(Customer::list_item)).chain(behind).collect();
     Ok(Answer::resource(json!({
-        "totalCount": items.len(),
-        "items": items.into_iter().map(Customer::list_item).collect::<Vec<_>>(),
+        "totalCount": shown.len(),
+        "items": shown,
         "links": links,
         "attributes": {"objectType": "Collection"},
     })))
+}
+
+/// The entries of customers that the list shows once more: before the others of the first page, behind those of the last.
+fn shown_again(center: &PartnerCenter, effects: &[Effect], is_first: bool, is_last: bool) -> [Vec<Value>; 2] {
+    let mut entries = [Vec::new(), Vec::new()];
+    for effect in effects {
+        let Effect::ListedAgain { customer, ahead, relationship, company_name } = effect else { continue };
+        let Some(known) = center.customers.get(customer) else { continue };
+        let mut entry = known.list_item();
+        if let Some(relationship) = relationship {
+            entry["relationshipToPartner"] = json!(relationship);
+        }
+        if let Some(name) = company_name {
+            entry["companyProfile"]["companyName"] = json!(name);
+        }
+        if *ahead && is_first {
+            entries[0].push(entry);
+        } else if !*ahead && is_last {
+            entries[1].push(entry);
+        }
+    }
+    entries
 }
 
 /// Finds where this call starts: at its continuation token, or at the beginning.

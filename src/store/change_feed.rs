@@ -15,7 +15,9 @@ use crate::domain::change::ChangeKind;
 use crate::domain::customer::Customer;
 use crate::domain::field::Field;
 use crate::domain::ids::{ChangePosition, CustomerId, PartnerAccountId};
+use crate::domain::upstream_change::UpstreamChange;
 use crate::store::customer_row::{self, customer_columns, customer_tables};
+use crate::store::upstream_changes::upstream_change;
 use crate::store::{Error, Store};
 
 /// How many changes are looked at for one answer, those of other accounts as well.
@@ -39,6 +41,8 @@ pub struct CustomerChange {
     pub actor: String,
     /// When the last of them was made.
     pub at: Timestamp,
+    /// Who made the last of those that came from Partner Center, as far as the audit log tells.
+    pub upstream: Option<UpstreamChange>,
     /// The last of them.
     pub last: ChangePosition,
     /// Where whoever has dealt with this event, and with those before it, goes on.
@@ -101,6 +105,7 @@ struct History {
     kinds: BTreeMap<ChangeKind, ChangePosition>,
     fields: BTreeSet<Field>,
     last: Option<(ChangePosition, String, Timestamp)>,
+    upstream: Option<(ChangePosition, Option<UpstreamChange>)>,
 }
 
 impl Store {
@@ -198,8 +203,9 @@ fn firsts(changed: Vec<Changed>, seen: &SeenAhead) -> Vec<Changed> {
 /// What happened to each since its first change, up to the state that is read beside it.
 async fn histories(reading: &mut SqliteConnection, firsts: &[Changed]) -> Result<Vec<History>, Error> {
     const SELECT: &str = "
-        SELECT wanted.key AS number, l.sequence, l.kind, l.fields, l.actor, l.at
-        FROM json_each($1) AS wanted CROSS JOIN change_log AS l
+        SELECT wanted.key AS number, l.sequence, l.kind, l.fields, l.actor, l.at,
+               w.record_id, w.operation, w.actor_user, w.actor_application, w.operation_at
+        FROM json_each($1) AS wanted CROSS JOIN change_log AS l LEFT JOIN upstream_change AS w ON w.sequence = l.sequence
         WHERE l.account = wanted.value ->> 0 AND l.customer_id = wanted.value ->> 1 AND l.revision >= wanted.value ->> 2";
     let wanted = firsts.iter().map(|one| serde_json::json!([one.account.as_str(), one.id.to_string(), one.revision]));
     let wanted = serde_json::Value::from_iter(wanted);
@@ -240,6 +246,11 @@ impl History {
         for path in fields.split(',').filter(|path| !path.is_empty()) {
             self.fields.insert(Field::of_path(path).ok_or_else(|| corrupt("fields"))?);
         }
+        let upstream = upstream_change(row)?;
+        let newest = self.upstream.as_ref().is_none_or(|(newest, _)| *newest < position);
+        if newest && (upstream.is_some() || kind.is_of_partner_center()) {
+            self.upstream = Some((position, upstream));
+        }
         if self.last.as_ref().is_none_or(|(last, ..)| *last < position) {
             self.last = Some((position, row.try_get("actor")?, Timestamp::from_micros(row.try_get("at")?)));
         }
@@ -253,7 +264,8 @@ impl History {
         kinds.sort_by_key(|(_, position)| *position);
         let kinds = kinds.into_iter().map(|(kind, _)| kind).collect();
         let fields = if is_new { Vec::new() } else { self.fields.into_iter().collect() };
-        Some(CustomerChange { customer, kinds, fields, actor, at, last, next })
+        let upstream = self.upstream.and_then(|(_, upstream)| upstream);
+        Some(CustomerChange { customer, kinds, fields, actor, at, upstream, last, next })
     }
 }
 

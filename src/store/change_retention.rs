@@ -19,6 +19,7 @@ impl Store {
     /// Returns how many there were.
     pub async fn forget_changes(&self, keep: Duration) -> Result<u64, Error> {
         let now = self.clock.now();
+        self.write("forget_audit_signals", async |tx| tx.forget_old_audit_signals(now.minus(keep)).await).await?;
         let Some(end) = self.last_to_forget(now.minus(keep), now).await? else { return Ok(0) };
         let mut forgotten = 0;
         loop {
@@ -57,6 +58,7 @@ impl Tx {
         let last: Option<i64> = row.try_get(0)?;
         let Some(last) = last else { return Ok(0) };
         sqlx::query("UPDATE change_log_horizon SET sequence = $1").bind(last).execute(self.connection()).await?;
+        self.forget_upstream_changes(ChangePosition(last)).await?;
         let deleted =
             sqlx::query("DELETE FROM change_log WHERE sequence <= $1").bind(last).execute(self.connection()).await?;
         Ok(deleted.rows_affected())

@@ -3,14 +3,14 @@
 pub(super) use crate::domain::change::ChangeKind;
 use crate::domain::customer::Customer;
 use crate::domain::field::Field;
-use crate::domain::ids::RunId;
+use crate::domain::ids::{ChangePosition, RunId};
 use crate::store::{Error, Tx};
 
 /// Who changes what is written by synchronization.
 pub(super) const PARTNER_CENTER: &str = "partner-center";
 
 impl Tx {
-    /// Records that `customer` now has its revision because of a change of that kind.
+    /// Records that `customer` now has its revision because of a change of that kind; returns where that stands.
     pub(super) async fn log_change(
         &mut self,
         customer: &Customer,
@@ -18,13 +18,13 @@ impl Tx {
         fields: &[Field],
         actor: &str,
         run: Option<RunId>,
-    ) -> Result<(), Error> {
+    ) -> Result<ChangePosition, Error> {
         const INSERT: &str = "
             INSERT INTO change_log (account, customer_id, revision, kind, fields, actor, run_id, at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING sequence";
         let now = self.now().micros();
         self.tell_of_changes();
-        sqlx::query(INSERT)
+        let place: i64 = sqlx::query_scalar(INSERT)
             .bind(customer.account.as_str())
             .bind(customer.id.to_string())
             .bind(customer.revision.0)
@@ -33,9 +33,9 @@ impl Tx {
             .bind(actor)
             .bind(run.map(|run| run.to_string()))
             .bind(now)
-            .execute(self.connection())
+            .fetch_one(self.connection())
             .await?;
-        Ok(())
+        Ok(ChangePosition(place))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
+use crate::domain::look::LookCause;
 use crate::domain::policy::CONFIRM_AFTER;
 use crate::store::{DirtyCustomer, Error, Priority, Store, Tx};
 
@@ -57,6 +58,7 @@ impl Tx {
         const UPDATE: &str = "
             UPDATE upstream_customer SET
                 confirms_left = max(confirms_left - 1, 0), confirm_at = NULL, marked = marked + 1,
+                cause = CASE WHEN settled < marked AND priority >= $3 THEN cause ELSE $5 END, newest_cause = $5,
                 priority = CASE WHEN settled < marked THEN max(priority, $3) ELSE $3 END,
                 not_before = CASE WHEN settled < marked THEN not_before ELSE $2 END
             WHERE account = $1 AND tenant_id IN (
@@ -70,6 +72,7 @@ impl Tx {
             .bind(now)
             .bind(Priority::Confirm as i64)
             .bind(limit)
+            .bind(LookCause::Confirmation.name())
             .execute(self.connection())
             .await?;
         Ok(done.rows_affected())

@@ -10,9 +10,12 @@ use crate::clock::Timestamp;
 use crate::domain::contact::{Contact, ContactField};
 use crate::domain::customer::{Billing, Customer, CustomerStatus, MicrosoftLink, Relationship, Source, SyncState};
 use crate::domain::ids::{Epoch, Revision, Ticket};
+use crate::domain::look::LookCause;
 use crate::domain::observation::ObservationMark;
 use crate::domain::pause::{Pause, PauseReason};
+use crate::domain::upstream_change::Provenance;
 use crate::store::Error;
+use crate::store::upstream_changes::upstream_change;
 
 /// The columns of a customer (`c`) and of what is known of it upstream (`u`), in the order `customer` reads them.
 macro_rules! customer_columns {
@@ -27,15 +30,17 @@ macro_rules! customer_columns {
          c.external_reference, c.labels, c.note, c.status,
          c.microsoft_tenant_id, c.tenant_name, c.relationship, c.upstream_relationship, c.sync_state,
          c.observation_epoch, c.observation_ticket, c.created_at, c.updated_at, c.deleted_at,
-         u.verified_at, u.observed_epoch, u.observed_ticket, u.paused_at, u.paused_by, u.pause_reason"
+         u.verified_at, u.observed_epoch, u.observed_ticket, u.paused_at, u.paused_by, u.pause_reason, u.verified_by,
+         w.record_id, w.operation, w.actor_user, w.actor_application, w.operation_at"
     };
 }
 pub(super) use customer_columns;
 
-/// A customer with what is known of it upstream beside it.
+/// A customer with what is known of it upstream beside it, and who changed it there last (`w`).
 macro_rules! customer_tables {
     () => {
-        " FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id "
+        " FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
+          LEFT JOIN upstream_change w ON w.sequence = u.change_sequence "
     };
 }
 pub(super) use customer_tables;
@@ -84,6 +89,7 @@ fn microsoft(row: &SqliteRow) -> Result<Option<MicrosoftLink>, Error> {
         None => applied,
     };
     let verified_at: Option<i64> = row.try_get("verified_at")?;
+    let verified_by: Option<&str> = row.try_get("verified_by")?;
     Ok(Some(MicrosoftLink {
         tenant_id: tenant_id.parse().map_err(|_| corrupt("microsoft_tenant_id"))?,
         tenant_name: row.try_get("tenant_name")?,
@@ -92,6 +98,10 @@ fn microsoft(row: &SqliteRow) -> Result<Option<MicrosoftLink>, Error> {
         sync_state: named(row, "sync_state", sync_state_named)?,
         paused: pause(row)?,
         verified_at: Timestamp::from_micros(verified_at.unwrap_or(0)),
+        provenance: Provenance {
+            verified_by: verified_by.and_then(LookCause::named),
+            last_change: upstream_change(row)?,
+        },
         mark: applied.max(newest),
     }))
 }

@@ -7,6 +7,7 @@
 use crate::domain::create::AdmittedCustomer;
 use crate::domain::customer::{Customer, Relationship, SyncState};
 use crate::domain::deletion::Deletion;
+use crate::domain::field::Field;
 use crate::domain::ids::{CustomerId, PartnerAccountId, RunId, TenantId};
 use crate::domain::observation::Observation;
 use crate::domain::pause::PauseChange;
@@ -15,7 +16,7 @@ use crate::domain::removal::Departure;
 use crate::domain::review::AllowedEdit;
 use crate::store::changes::{ChangeKind, PARTNER_CENTER};
 use crate::store::customer_row::{self, customer_columns, customer_tables};
-use crate::store::{Error, Store, Tx};
+use crate::store::{DirtyCustomer, Error, Store, Tx};
 
 const INSERT: &str = "
     INSERT INTO customer (
@@ -210,21 +211,22 @@ impl Tx {
         Ok(after)
     }
 
-    /// Stores what an observation means: door two.
+    /// Stores what an observation means, the answer to that work: door two.
     pub async fn save_plan(
         &mut self,
         plan: &Plan,
         observation: &Observation,
         account: &PartnerAccountId,
-        run: Option<RunId>,
+        work: DirtyCustomer,
     ) -> Result<SavedPlan, Error> {
-        let tenant = observation.tenant_id;
+        let (tenant, run) = (observation.tenant_id, work.run);
         let saved = match plan.step() {
             Step::Outdated => return Ok(SavedPlan::Outdated),
             Step::Paused => return Ok(SavedPlan::Paused),
             Step::Create(customer) => {
                 self.insert(customer).await?;
-                self.log_change(customer, ChangeKind::Created, &[], PARTNER_CENTER, run).await?;
+                let place = self.log_change(customer, ChangeKind::Created, &[], PARTNER_CENTER, run).await?;
+                self.explain_change(account, tenant, ChangeKind::Created, work.marked, place).await?;
                 self.forget_pending_link(account, tenant).await?;
                 SavedPlan::Created
             }
@@ -240,7 +242,10 @@ impl Tx {
                     (_, true) => ChangeKind::State,
                     (_, false) => ChangeKind::Synced,
                 };
-                self.log_change(&after, kind, changed, PARTNER_CENTER, run).await?;
+                let place = self.log_change(&after, kind, changed, PARTNER_CENTER, run).await?;
+                if shows_another_record(before, &after, changed) {
+                    self.explain_change(account, tenant, kind, work.marked, place).await?;
+                }
                 SavedPlan::Changed
             }
             Step::Verify(_) => SavedPlan::Verified,
@@ -257,7 +262,7 @@ impl Tx {
                 return Ok(SavedPlan::NotedGone);
             }
         };
-        self.note_present(account, tenant, observation.mark).await?;
+        self.note_present(account, tenant, observation.mark, work.cause).await?;
         Ok(saved)
     }
 
@@ -278,7 +283,13 @@ impl Tx {
         if let Some(link) = after.microsoft.as_ref().filter(|link| link.sync_state == SyncState::HeldForRemoval) {
             self.note_held(&after.account, link.tenant_id).await?;
         }
-        self.log_change(&after, kind, departure.changed(), caller.unwrap_or(PARTNER_CENTER), run).await
+        let actor = caller.unwrap_or(PARTNER_CENTER);
+        let place = self.log_change(&after, kind, departure.changed(), actor, run).await?;
+        match after.microsoft.as_ref().filter(|_| kind == ChangeKind::Ended) {
+            // No look found it: all that was met until now counts.
+            Some(link) => self.explain_change(&after.account, link.tenant_id, kind, i64::MAX, place).await,
+            None => Ok(()),
+        }
     }
 
     /// Begins, changes or ends a pause.
@@ -302,7 +313,8 @@ impl Tx {
             Some(_) | None => return Ok(()),
         }
         self.update_locked(UPDATE_STATE, &after).await?;
-        self.log_change(&after, ChangeKind::State, &[], PARTNER_CENTER, run).await
+        self.log_change(&after, ChangeKind::State, &[], PARTNER_CENTER, run).await?;
+        Ok(())
     }
 
     /// The record as it is with one more change now.
@@ -336,4 +348,10 @@ impl Tx {
         self.note_match_key(after).await?;
         Ok(true)
     }
+}
+
+/// Whether what Partner Center says of a customer has changed, and not only how its synchronization stands.
+fn shows_another_record(before: &Customer, after: &Customer, changed: &[Field]) -> bool {
+    let word = |customer: &Customer| customer.microsoft.as_ref().map(|link| link.upstream_relationship.clone());
+    !changed.is_empty() || word(before) != word(after)
 }

@@ -1,6 +1,7 @@
 //! Pauses of customers, beside what is owed to them: a paused one stays dirty and is nobody's work.
 
 use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::domain::look::LookCause;
 use crate::domain::pause::Pause;
 use crate::store::{Error, Priority, Tx};
 
@@ -37,7 +38,8 @@ impl Tx {
             }
             None => {
                 sqlx::query(RESUME).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
-                self.mark_dirty(account, &[tenant], Priority::Signal, None).await
+                // It is an operator who asks.
+                self.mark_dirty(account, &[tenant], Priority::Signal, LookCause::Refresh).await
             }
         }
     }

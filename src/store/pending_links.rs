@@ -7,6 +7,7 @@ use crate::clock::Timestamp;
 use crate::domain::customer::{Customer, Source};
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::likeness::{Candidate, match_key};
+use crate::domain::look::LookCause;
 use crate::store::likeness::{candidate, likeness_name};
 use crate::store::upstream::tenant;
 use crate::store::{Error, Priority, Store, Tx};
@@ -137,7 +138,7 @@ impl Tx {
     ) -> Result<(), Error> {
         self.dismiss_alike(account, tenant, by).await?;
         self.forget_pending_link(account, tenant).await?;
-        self.mark_dirty(account, &[tenant], Priority::Signal, None).await
+        self.mark_dirty(account, &[tenant], Priority::Signal, LookCause::Refresh).await
     }
 
     /// Keeps a newcomer waiting for a decision, with the customers it looks like now.
@@ -239,6 +240,6 @@ impl Tx {
         if moved.is_empty() {
             return Ok(());
         }
-        self.mark_dirty(&customer.account, &moved, Priority::Signal, None).await
+        self.mark_dirty(&customer.account, &moved, Priority::Signal, LookCause::Refresh).await
     }
 }

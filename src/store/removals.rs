@@ -8,7 +8,8 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::hold::{HeldCustomer, Hold};
-use crate::domain::ids::{Epoch, PartnerAccountId, RunId, TenantId, Ticket};
+use crate::domain::ids::{Epoch, PartnerAccountId, TenantId, Ticket};
+use crate::domain::look::{LookCause, LookReason};
 use crate::domain::observation::ObservationMark;
 use crate::domain::removal::RemovalEvidence;
 use crate::store::upstream::tenant;
@@ -149,11 +150,12 @@ impl Tx {
         &mut self,
         account: &PartnerAccountId,
         tenants: &[TenantId],
-        run: RunId,
+        reason: LookReason,
     ) -> Result<u64, Error> {
         const UPDATE: &str = "
             UPDATE upstream_customer SET
                 missing_runs = missing_runs + 1, listed_name = NULL, listed_domain = NULL, listed_relationship = NULL,
+                listed_also = NULL,
                 gone_answer = CASE WHEN missing_runs = 0 THEN NULL ELSE gone_answer END,
                 gone_at = CASE WHEN missing_runs = 0 THEN NULL ELSE gone_at END
             WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))
@@ -166,7 +168,7 @@ impl Tx {
             wanted += u64::from(row.try_get::<bool, _>(0)?);
         }
         // Every list that lacks them asks again, so that nothing is to be confirmed in between.
-        self.mark(account, tenants, Priority::Listed, Some(run), 0).await?;
+        self.mark(account, tenants, Priority::Listed, reason, 0).await?;
         Ok(wanted)
     }
 
@@ -213,6 +215,6 @@ impl Tx {
         let now = self.now().micros();
         let texts = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
         sqlx::query(UPDATE).bind(account.as_str()).bind(texts.to_string()).bind(now).execute(self.connection()).await?;
-        self.mark_dirty(account, tenants, Priority::Signal, None).await
+        self.mark_dirty(account, tenants, Priority::Signal, LookCause::Refresh).await
     }
 }

@@ -11,6 +11,7 @@ impl Tx {
             UPDATE upstream_customer SET
                 settled = max(settled, $3), attempts = 0, looked_at = $4,
                 priority = CASE WHEN marked = $3 THEN 0 ELSE priority END,
+                cause = CASE WHEN marked = $3 THEN NULL ELSE newest_cause END,
                 wanted_by_run = CASE WHEN marked = $3 THEN NULL ELSE wanted_by_run END
             WHERE account = $1 AND tenant_id = $2";
         self.wake(account);

@@ -3,6 +3,7 @@
 //! The place in the listing commits together with what the page said, so that a restart repeats at most one page.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use sqlx::Row;
@@ -12,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
 use crate::domain::observation::ListedCustomer;
 use crate::store::upstream::tenant;
-use crate::store::{Error, Store, Tx};
+use crate::store::{CallTally, Error, Store, Tx, listed};
 
 /// What a run does with the customers it lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +110,20 @@ pub struct SyncRun {
     pub finished_at: Option<Timestamp>,
     /// What it changed, counted when it ended.
     pub counts: Option<RunCounts>,
+    /// Customers that the complete list before it held.
+    pub expected: Option<u64>,
+    /// Entries of the list about a customer that it had shown before.
+    pub duplicates: u64,
+    /// Calls made for it, and those of them that asked again.
+    pub tally: CallTally,
+    /// Answers that told the account to slow down meanwhile.
+    pub throttles: u64,
+    /// For how long the account was told to rest.
+    pub throttled_for: Duration,
+    /// How often the page that is read next has failed.
+    pub page_tries: u32,
+    /// How far it is, in percent; never smaller than before.
+    pub progress: u8,
 }
 
 /// What a run changed, counted from the change log.
@@ -134,6 +149,8 @@ pub struct PageProgress {
 /// How many finished list diffs of an account are kept.
 const LIST_DIFFS_KEPT: i64 = 200;
 
+const ONE: &str = "SELECT * FROM sync_run WHERE account = $1 AND id = $2";
+
 const NEWEST_FULL: &str = "SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' ORDER BY id DESC LIMIT 1";
 
 const UNDER_WAY: &str = "
@@ -153,11 +170,7 @@ impl Store {
 
     /// One run.
     pub async fn sync_run(&self, account: &PartnerAccountId, id: RunId) -> Result<Option<SyncRun>, Error> {
-        let row = sqlx::query("SELECT * FROM sync_run WHERE account = $1 AND id = $2")
-            .bind(account.as_str())
-            .bind(id.to_string())
-            .fetch_optional(&self.readers)
-            .await?;
+        let row = sqlx::query(ONE).bind(account.as_str()).bind(id.to_string()).fetch_optional(&self.readers).await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -274,6 +287,13 @@ fn run(row: &SqliteRow) -> Result<SyncRun, Error> {
         listed_at: time("listed_at")?,
         finished_at: time("finished_at")?,
         counts: row.try_get::<Option<i64>, _>("customers_created")?.map(|_| counted(row)).transpose()?,
+        expected: row.try_get::<Option<i64>, _>("expected")?.map(i64::unsigned_abs),
+        duplicates: count("duplicates")?,
+        tally: CallTally { calls: count("calls")?, retries: count("retries")? },
+        throttles: count("throttles")?,
+        throttled_for: Duration::from_micros(count("throttled_for")?),
+        page_tries: row.try_get("page_tries")?,
+        progress: row.try_get("progress")?,
     })
 }
 
@@ -287,6 +307,13 @@ impl Tx {
     pub async fn run_under_way(&mut self, account: &PartnerAccountId, kind: RunKind) -> Result<Option<SyncRun>, Error> {
         let row =
             sqlx::query(UNDER_WAY).bind(account.as_str()).bind(kind.name()).fetch_optional(self.connection()).await?;
+        row.as_ref().map(run).transpose()
+    }
+
+    /// One run.
+    pub(super) async fn sync_run(&mut self, account: &PartnerAccountId, id: RunId) -> Result<Option<SyncRun>, Error> {
+        let row =
+            sqlx::query(ONE).bind(account.as_str()).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -305,8 +332,10 @@ impl Tx {
         started_by: &str,
     ) -> Result<SyncRun, Error> {
         const INSERT: &str = "
-            INSERT INTO sync_run (account, id, kind, cause, state, started_by, started_at)
-            VALUES ($1, $2, $3, $4, 'LISTING', $5, $6) RETURNING *";
+            INSERT INTO sync_run (account, id, kind, cause, state, started_by, started_at, expected)
+            VALUES ($1, $2, $3, $4, 'LISTING', $5, $6, (
+                SELECT listed FROM sync_run WHERE account = $1 AND listed_at IS NOT NULL ORDER BY listed_at DESC LIMIT 1
+            )) RETURNING *";
         let now = self.now();
         self.wake(account);
         let row = sqlx::query(INSERT)
@@ -329,16 +358,14 @@ impl Tx {
         next_link: Option<&str>,
     ) -> Result<PageProgress, Error> {
         const ADVANCE: &str = "
-            UPDATE sync_run SET pages = pages + 1, listed = listed + $3, marked = marked + $4, next_link = $5
+            UPDATE sync_run SET
+                pages = pages + 1, listed = listed + $3, marked = marked + $4, next_link = $5, duplicates = duplicates + $6,
+                page_tries = 0
             WHERE account = $1 AND id = $2 AND state = 'LISTING'";
         const KEEP: &str = "INSERT INTO sync_run_page (account, run_id, page, tenant_ids) VALUES ($1, $2, $3, $4)";
-        let mut marked = 0_u64;
-        let mut ids = Vec::with_capacity(customers.len() * 16);
-        for customer in customers {
-            ids.extend_from_slice(customer.tenant_id.uuid().as_bytes());
-            let everyone = run.kind == RunKind::Full && !planted!("night-skips-the-unchanged");
-            marked += u64::from(self.note_listed(&run.account, customer, everyone, run.id).await?);
-        }
+        let everyone = run.kind == RunKind::Full && !planted!("night-skips-the-unchanged");
+        let (noted, ids) = self.note_page(run, customers, everyone).await?;
+        let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         sqlx::query(KEEP)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
@@ -349,20 +376,22 @@ impl Tx {
         let advanced = sqlx::query(ADVANCE)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
-            .bind(i64::try_from(customers.len()).unwrap_or(i64::MAX))
-            .bind(i64::try_from(marked).unwrap_or(i64::MAX))
+            .bind(signed(noted.listed))
+            .bind(signed(noted.wanted))
             .bind(next_link)
+            .bind(signed(noted.duplicates))
             .execute(self.connection())
             .await?;
         expect_listing(run, advanced.rows_affected())?;
-        Ok(PageProgress { marked })
+        self.note_progress(&run.account, run.id).await?;
+        Ok(PageProgress { marked: noted.wanted })
     }
 
     /// The listing broke off and begins anew; what its pages held no longer counts.
     pub async fn restart_listing(&mut self, run: &SyncRun) -> Result<(), Error> {
         const RESTART: &str = "
             UPDATE sync_run SET
-                pages = 0, listed = 0, marked = CASE WHEN kind = 'FULL' THEN 0 ELSE marked END, next_link = NULL, listing_restarts = listing_restarts + 1
+                pages = 0, listed = 0, duplicates = 0, page_tries = 0, marked = CASE WHEN kind = 'FULL' THEN 0 ELSE marked END, next_link = NULL, listing_restarts = listing_restarts + 1
             WHERE account = $1 AND id = $2";
         self.forget_pages(run).await?;
         sqlx::query(RESTART).bind(run.account.as_str()).bind(run.id.to_string()).execute(self.connection()).await?;
@@ -376,7 +405,7 @@ impl Tx {
             WHERE account = $1 AND id = $2 AND state = 'LISTING'";
         let now = self.now().micros();
         self.forget_pages(run).await?;
-        let wanted = self.note_missing(&run.account, missing, run.id).await?;
+        let wanted = self.note_missing(&run.account, missing, listed::reason_of(run)).await?;
         let listed = sqlx::query(LISTED)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
@@ -386,6 +415,7 @@ impl Tx {
             .execute(self.connection())
             .await?;
         expect_listing(run, listed.rows_affected())?;
+        self.note_progress(&run.account, run.id).await?;
         sqlx::query("UPDATE account_sync SET listed_at = $2 WHERE account = $1")
             .bind(run.account.as_str())
             .bind(now)
@@ -420,7 +450,7 @@ impl Tx {
     pub async fn finish_run(&mut self, run: &SyncRun, problem: Option<&str>) -> Result<(), Error> {
         const FINISH: &str = "
             UPDATE sync_run SET
-                state = $3, problem = $4, finished_at = $5, next_link = NULL, customers_created = $6, customers_changed = $7,
+                state = $3, progress = iif($4 IS NULL, 100, progress), problem = $4, finished_at = $5, next_link = NULL, customers_created = $6, customers_changed = $7,
                 customers_ended = $8, customers_revived = $9
             WHERE account = $1 AND id = $2";
         const PRUNE: &str = "

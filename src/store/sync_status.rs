@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
+use crate::store::run_costs::THROTTLINGS_KEPT;
 use crate::store::{Error, Priority, Store, Tx, WebhookStanding, webhooks};
 
 /// What keeps an account from being synchronized.
@@ -33,6 +34,8 @@ pub struct AccountSync {
     pub webhook: WebhookStanding,
     /// How many calls a minute its worker may make, as it last noted.
     pub calls_per_minute: Option<u64>,
+    /// Answers of the last 24 hours that told it to slow down.
+    pub throttles_last_day: u64,
     /// Customers of Microsoft's with an active relationship.
     pub active_customers: u64,
     /// The verification that is longest ago among those that are not paused.
@@ -90,6 +93,7 @@ impl Store {
     /// How synchronization of the account stands.
     pub async fn account_sync(&self, account: &PartnerAccountId) -> Result<AccountSync, Error> {
         const SELECT: &str = "SELECT * FROM account_sync WHERE account = $1";
+        const THROTTLES: &str = "SELECT coalesce(sum(answers), 0) FROM throttling WHERE account = $1 AND at > $2";
         const CUSTOMERS: &str = "
             SELECT count(*) AS active, min(CASE WHEN u.paused_at IS NULL THEN u.verified_at END) AS oldest,
                    coalesce(sum(c.sync_state = 'HELD_FOR_REMOVAL' AND u.paused_at IS NULL), 0) AS held
@@ -98,9 +102,13 @@ impl Store {
         let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
         let Some(row) = row else { return Ok(AccountSync::default()) };
         let customers = sqlx::query(CUSTOMERS).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let since = self.clock.now().minus(THROTTLINGS_KEPT).micros();
+        let throttles: i64 =
+            sqlx::query_scalar(THROTTLES).bind(account.as_str()).bind(since).fetch_one(&self.readers).await?;
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
         Ok(AccountSync {
+            throttles_last_day: throttles.unsigned_abs(),
             audit_polled_at: time("audit_polled_at")?,
             listed_at: time("listed_at")?,
             problem: problem(&row)?,
@@ -209,17 +217,6 @@ impl Tx {
         sqlx::query("UPDATE account_sync SET calls_per_minute = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(i64::try_from(calls_per_minute).unwrap_or(i64::MAX))
-            .execute(self.connection())
-            .await?;
-        Ok(())
-    }
-
-    /// Partner Center asks for a pause.
-    pub async fn note_throttled(&mut self, account: &PartnerAccountId, until: Timestamp) -> Result<(), Error> {
-        self.wake(account);
-        sqlx::query("UPDATE account_sync SET throttled_until = $2 WHERE account = $1")
-            .bind(account.as_str())
-            .bind(until.micros())
             .execute(self.connection())
             .await?;
         Ok(())

@@ -10,7 +10,8 @@ use sqlx::Row;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
-use crate::domain::observation::{GoneAnswer, ListedCustomer, Observation, ObservationMark};
+use crate::domain::look::{LookCause, LookReason};
+use crate::domain::observation::{GoneAnswer, Observation, ObservationMark};
 use crate::store::{Error, Store, Tx, confirmations};
 
 /// How urgent it is to look at a customer; larger first.
@@ -39,6 +40,8 @@ pub struct DirtyCustomer {
     pub attempts: u32,
     /// The run that wants it.
     pub run: Option<RunId>,
+    /// What asked for the look; absent when it asked before that was remembered.
+    pub cause: Option<LookCause>,
 }
 
 /// How far the work on one customer is.
@@ -93,7 +96,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<DirtyCustomer>, Error> {
         const SELECT: &str = "
-            SELECT tenant_id, marked, attempts, wanted_by_run FROM upstream_customer
+            SELECT tenant_id, marked, attempts, wanted_by_run, cause FROM upstream_customer
             WHERE account = $1 AND settled < marked AND paused_at IS NULL AND not_before <= $2
             ORDER BY priority DESC, not_before, tenant_id LIMIT $3";
         let rows =
@@ -101,11 +104,13 @@ impl Store {
         rows.iter()
             .map(|row| {
                 let run: Option<&str> = row.try_get("wanted_by_run")?;
+                let cause: Option<&str> = row.try_get("cause")?;
                 Ok(DirtyCustomer {
                     tenant_id: tenant(row.try_get("tenant_id")?)?,
                     marked: row.try_get("marked")?,
                     attempts: row.try_get("attempts")?,
                     run: run.and_then(|run| run.parse().ok()),
+                    cause: cause.and_then(LookCause::named),
                 })
             })
             .collect()
@@ -179,15 +184,16 @@ pub(super) fn tenant(text: &str) -> Result<TenantId, Error> {
 }
 
 impl Tx {
-    /// Wants these customers looked at again. A full run under way keeps the ones it waits for.
+    /// Wants these customers looked at again. A full run under way keeps the ones it waits for, and the most urgent of
+    /// those who wait keeps its cause.
     pub async fn mark_dirty(
         &mut self,
         account: &PartnerAccountId,
         tenants: &[TenantId],
         priority: Priority,
-        run: Option<RunId>,
+        reason: impl Into<LookReason>,
     ) -> Result<(), Error> {
-        self.mark(account, tenants, priority, run, confirmations::owed_after(priority)).await
+        self.mark(account, tenants, priority, reason.into(), confirmations::owed_after(priority)).await
     }
 
     /// As [`Tx::mark_dirty`], with so many looks owed afterwards that confirm the answer.
@@ -196,16 +202,19 @@ impl Tx {
         account: &PartnerAccountId,
         tenants: &[TenantId],
         priority: Priority,
-        run: Option<RunId>,
+        reason: LookReason,
         confirmations: i64,
     ) -> Result<(), Error> {
         const UPSERT: &str = "
-            INSERT INTO upstream_customer (account, tenant_id, marked, priority, wanted_by_run, not_before, first_seen_at, confirms_left)
-            SELECT $1, value, 1, $3, $4, $5, $5, $6 FROM json_each($2) WHERE true
+            INSERT INTO upstream_customer
+                (account, tenant_id, marked, priority, wanted_by_run, not_before, first_seen_at, confirms_left, cause, newest_cause)
+            SELECT $1, value, 1, $3, $4, $5, $5, $6, $7, $7 FROM json_each($2) WHERE true
             ON CONFLICT (account, tenant_id) DO UPDATE SET
                 marked = marked + 1,
                 confirms_left = CASE WHEN $6 > 0 THEN $6 ELSE confirms_left END,
                 confirm_at = CASE WHEN $6 > 0 THEN NULL ELSE confirm_at END,
+                cause = CASE WHEN settled < marked AND priority >= excluded.priority THEN cause ELSE $7 END,
+                newest_cause = $7,
                 priority = CASE WHEN settled < marked THEN max(priority, excluded.priority) ELSE excluded.priority END,
                 wanted_by_run = CASE WHEN excluded.wanted_by_run IS NULL OR (settled < marked AND wanted_by_run IN (
                     SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
@@ -218,9 +227,10 @@ impl Tx {
             .bind(account.as_str())
             .bind(tenants.to_string())
             .bind(priority as i64)
-            .bind(run.map(|run| run.to_string()))
+            .bind(reason.run.map(|run| run.to_string()))
             .bind(now)
             .bind(confirmations)
+            .bind(reason.cause.name())
             .execute(self.connection())
             .await?;
         Ok(())
@@ -247,7 +257,7 @@ impl Tx {
         account: &PartnerAccountId,
         tenant: TenantId,
     ) -> Result<WorkProgress, Error> {
-        self.mark_dirty(account, &[tenant], Priority::Refresh, None).await?;
+        self.mark_dirty(account, &[tenant], Priority::Refresh, LookCause::Refresh).await?;
         let row =
             sqlx::query(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(self.connection()).await?;
         progress(&row)
@@ -270,52 +280,6 @@ impl Tx {
         }
     }
 
-    /// Remembers what the list says of a customer, and wants it looked at when that is new or `everyone` is wanted.
-    /// Returns whether it will be looked at: a paused one is only marked.
-    pub async fn note_listed(
-        &mut self,
-        account: &PartnerAccountId,
-        listed: &ListedCustomer,
-        everyone: bool,
-        run: RunId,
-    ) -> Result<bool, Error> {
-        const UPSERT: &str = "
-            INSERT INTO upstream_customer
-                (account, tenant_id, listed_name, listed_domain, listed_relationship, marked, priority, wanted_by_run, not_before, first_seen_at, confirms_left)
-            VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $8, $10)
-            ON CONFLICT (account, tenant_id) DO UPDATE SET
-                listed_name = $3, listed_domain = $4, listed_relationship = $5, missing_runs = 0,
-                removal_recorded_at = CASE WHEN missing_runs > 0 OR listed_name IS NULL THEN NULL ELSE removal_recorded_at END,
-                (confirms_left, confirm_at) = (SELECT iif(unlike, $11, confirms_left), iif(unlike, NULL, confirm_at) FROM
-                    (SELECT missing_runs > 0 OR (listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5) AS unlike)),
-                marked = marked + 1,
-                priority = CASE WHEN settled < marked THEN max(priority, $6) ELSE $6 END,
-                wanted_by_run = CASE WHEN settled < marked AND wanted_by_run IN (
-                    SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
-                ) THEN wanted_by_run ELSE $7 END,
-                not_before = CASE WHEN settled < marked THEN min(not_before, $8) ELSE $8 END
-            WHERE $9 OR missing_runs > 0
-                OR (listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)
-            RETURNING paused_at IS NULL";
-        let priority = if everyone { Priority::Sweep } else { Priority::Listed };
-        let now = self.now().micros();
-        let done = sqlx::query(UPSERT)
-            .bind(account.as_str())
-            .bind(listed.tenant_id.to_string())
-            .bind(&listed.company_name)
-            .bind(&listed.domain)
-            .bind(&listed.relationship)
-            .bind(priority as i64)
-            .bind(run.to_string())
-            .bind(now)
-            .bind(everyone)
-            .bind(confirmations::owed_after(priority))
-            .bind(confirmations::owed_after(Priority::Listed))
-            .fetch_optional(self.connection())
-            .await?;
-        Ok(done.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
-    }
-
     /// Whether an answer to a later question is known, also for a customer that has no record.
     pub async fn has_newer_answer(
         &mut self,
@@ -335,20 +299,21 @@ impl Tx {
         Ok(found.is_some())
     }
 
-    /// Partner Center has the customer, and we are level with it.
+    /// Partner Center has the customer, and we are level with it, because of a look that `cause` asked for.
     pub(super) async fn note_present(
         &mut self,
         account: &PartnerAccountId,
         tenant: TenantId,
         mark: ObservationMark,
+        cause: Option<LookCause>,
     ) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE upstream_customer SET
-                observed_epoch = $3, observed_ticket = $4, verified_at = $5, problem = NULL, unusable = NULL,
+                observed_epoch = $3, observed_ticket = $4, verified_at = $5, verified_by = $6, problem = NULL, unusable = NULL,
                 gone_answer = NULL, gone_at = NULL, missing_runs = 0, removal_recorded_at = NULL, removal_dismissed_at = NULL
             WHERE account = $1 AND tenant_id = $2";
         const FORGETFUL: &str = "
-            UPDATE upstream_customer SET observed_epoch = $3, observed_ticket = $4, verified_at = $5, problem = NULL
+            UPDATE upstream_customer SET observed_epoch = $3, observed_ticket = $4, verified_at = $5, verified_by = $6, problem = NULL
             WHERE account = $1 AND tenant_id = $2";
         let now = self.now().micros();
         let done = sqlx::query(if planted!("evidence-survives-return") { FORGETFUL } else { UPDATE })
@@ -357,6 +322,7 @@ impl Tx {
             .bind(mark.epoch.0)
             .bind(mark.ticket.0)
             .bind(now)
+            .bind(cause.map(LookCause::name))
             .execute(self.connection())
             .await?;
         expect_one_row(done.rows_affected())

@@ -3,6 +3,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
+use crate::domain::look::LookCause;
 use crate::store::{Error, Priority, Store, Tx};
 
 impl Store {
@@ -27,7 +28,7 @@ impl Tx {
     ) -> Result<u64, Error> {
         const UPDATE: &str = "
             UPDATE upstream_customer SET
-                marked = marked + active, priority = $3, not_before = $4,
+                marked = marked + active, priority = $3, not_before = $4, cause = iif(active, $6, NULL), newest_cause = $6,
                 looked_at = CASE WHEN active THEN looked_at END
             FROM (
                 SELECT o.tenant_id AS due, EXISTS (
@@ -47,6 +48,7 @@ impl Tx {
             .bind(Priority::Sweep as i64)
             .bind(now)
             .bind(limit)
+            .bind(LookCause::Rolling.name())
             .execute(self.connection())
             .await?;
         Ok(done.rows_affected())

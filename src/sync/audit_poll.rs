@@ -7,6 +7,8 @@ use chrono::{Days, NaiveDate};
 
 use crate::clock::Timestamp;
 use crate::domain::ids::TenantId;
+use crate::domain::look::LookCause;
+use crate::domain::upstream_change::REMOVAL;
 use crate::partner_center::audit_records::{AuditRecord, AuditStatus};
 use crate::partner_center::error::{Call, Error, Problem};
 use crate::store::{self, Priority};
@@ -20,8 +22,6 @@ const FORGET_AFTER: std::time::Duration = std::time::Duration::from_secs(4 * 24 
 const PAGES_MAX: usize = 10_000;
 /// The problem of an account whose log cannot be read.
 const UNREADABLE: &str = "AUDIT_LOG_UNREADABLE";
-/// The removal of a relationship by the partner.
-const REMOVAL: &str = "remove_partner_customer_relationship";
 /// Operations after which a customer may look different (FACTS 5.3); everything about relationships beside them.
 const OPERATIONS: [&str; 8] = [
     "add_customer",
@@ -144,12 +144,17 @@ impl Worker {
                 let unknown = tx.unknown_tenants(account, &tenants).await?;
                 let mut dirty: Vec<TenantId> = Vec::new();
                 let mut removed: Vec<TenantId> = Vec::new();
+                let mut explaining: Vec<(TenantId, &AuditRecord)> = Vec::new();
                 for (record, tenant) in &about {
                     let heeded = may_change_a_customer(&record.operation) || unknown.contains(tenant);
                     if !heeded || !tx.meet_audit_record(account, &record.id, SUCCEEDED).await? {
                         continue;
                     }
                     dirty.push(*tenant);
+                    // Any record may tell of a customer that is new to us; not any tells who changed it.
+                    if may_change_a_customer(&record.operation) {
+                        explaining.push((*tenant, record));
+                    }
                     if record.operation == REMOVAL {
                         removed.push(*tenant);
                     }
@@ -157,7 +162,10 @@ impl Worker {
                 dirty.sort_unstable();
                 dirty.dedup();
                 if !dirty.is_empty() {
-                    tx.mark_dirty(account, &dirty, Priority::Signal, None).await?;
+                    tx.mark_dirty(account, &dirty, Priority::Signal, LookCause::AuditLog).await?;
+                    for (tenant, record) in explaining {
+                        tx.note_audit_signal(account, tenant, &record.change()).await?;
+                    }
                     tx.note_removal_recorded(account, &removed).await?;
                 }
                 Ok::<_, store::Error>(dirty.len())
@@ -186,7 +194,9 @@ impl Worker {
                 Ok::<_, store::Error>(new)
             })
             .await?;
-        self.store.write("mark", async |tx| tx.mark_dirty(account, &new, Priority::Signal, None).await).await?;
+        self.store
+            .write("mark", async |tx| tx.mark_dirty(account, &new, Priority::Signal, LookCause::AuditLog).await)
+            .await?;
         Ok(())
     }
 }

@@ -1,14 +1,17 @@
 //! Looks at dirty customers: asks Partner Center about each and applies what it says.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream;
 
-use crate::domain::observation::Observation;
+use crate::domain::ids::RunId;
+use crate::domain::observation::{Observation, ObservationMark};
 use crate::operations::apply_observations::{Answered, apply_observations};
+use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::{Error, Fate};
-use crate::store::{self, DirtyCustomer};
+use crate::store::{self, CallTally, DirtyCustomer};
 use crate::sync::trouble::{LONGEST_ASKED_REST, concerns_the_account, customer_rest};
 use crate::sync::{Interruption, Worker};
 
@@ -16,7 +19,14 @@ use crate::sync::{Interruption, Worker};
 /// work does not wait long behind a batch.
 const BATCH_PER_SLOT: usize = 4;
 
-type Asked = (DirtyCustomer, Result<Observation, Error>);
+/// A question about a customer, through a connection that counts its calls.
+struct Asking {
+    work: DirtyCustomer,
+    mark: ObservationMark,
+    upstream: PartnerCenter,
+}
+
+type Asked = (DirtyCustomer, u64, Result<Observation, Error>);
 
 impl Worker {
     /// Looks at one batch of dirty customers; returns whether there were any.
@@ -43,18 +53,29 @@ impl Worker {
         let mut questions = Vec::with_capacity(batch.len());
         for work in batch {
             // Taken before the question is sent: that is what orders the answers.
-            questions.push((work, self.next_mark().await?));
+            questions.push(Asking { work, mark: self.next_mark().await?, upstream: self.upstream.metered() });
         }
-        let upstream = &self.upstream;
-        let ask =
-            async |(work, mark): (DirtyCustomer, _)| -> Asked { (work, upstream.observe(work.tenant_id, mark).await) };
+        // Those that nobody waits for any more have made calls as well.
+        let mut uncounted: Vec<_> = questions
+            .iter()
+            .map(|asking| (asking.work, asking.upstream.clone()))
+            .filter(|(work, _)| work.run.is_some())
+            .collect();
+        let ask = async |asking: Asking| -> Asked {
+            let answer = asking.upstream.observe(asking.work.tenant_id, asking.mark).await;
+            (asking.work, asking.upstream.metered_calls(), answer)
+        };
         let mut open = std::pin::pin!(stream::iter(questions).map(ask).buffer_unordered(self.concurrency.get()));
         let mut answers = Vec::new();
         let mut failed = Vec::new();
         let mut failure = None;
-        while let Some((work, answer)) = open.next().await {
+        while let Some((work, calls, answer)) = open.next().await {
             match answer {
-                Ok(observation) => answers.push(Answered { work, observation }),
+                Ok(observation) => {
+                    uncounted.retain(|(asked, _)| asked.tenant_id != work.tenant_id);
+                    let tally = CallTally::of(calls, self.trouble.failures_of(&work));
+                    answers.push(Answered { work, observation, tally });
+                }
                 Err(error) if concerns_the_account(&error) => {
                     failure = Some(error);
                     break;
@@ -62,6 +83,9 @@ impl Worker {
                 Err(error) => failed.push((work, error)),
             }
         }
+        self.count_calls(&uncounted).await?;
+        let unanswered = uncounted.iter().filter(|(_, upstream)| upstream.metered_calls() > 0);
+        self.trouble.note_unanswered(unanswered.map(|(work, _)| work.tenant_id), &answers);
         for (work, error) in &failed {
             self.postpone(*work, error).await?;
         }
@@ -70,6 +94,31 @@ impl Worker {
             failure = failed.pop().map(|(_, error)| error).filter(|error| error.fate() != Fate::CustomerRefused);
         }
         Ok((answers, failure))
+    }
+
+    /// Counts, for their runs, the calls that brought no answer.
+    async fn count_calls(&self, asked: &[(DirtyCustomer, PartnerCenter)]) -> Result<(), Interruption> {
+        let mut tallies: BTreeMap<RunId, CallTally> = BTreeMap::new();
+        for (work, upstream) in asked {
+            if let Some(run) = work.run {
+                let tally = tallies.entry(run).or_default();
+                *tally = tally.and(CallTally::of(upstream.metered_calls(), self.trouble.failures_of(work)));
+            }
+        }
+        tallies.retain(|_, tally| tally.calls > 0);
+        if tallies.is_empty() {
+            return Ok(());
+        }
+        let account = &self.account;
+        self.store
+            .write("count_calls", async |tx| {
+                for (run, tally) in &tallies {
+                    tx.count_calls(account, *run, *tally).await?;
+                }
+                Ok::<_, store::Error>(())
+            })
+            .await?;
+        Ok(())
     }
 
     async fn postpone(&self, work: DirtyCustomer, error: &Error) -> Result<(), Interruption> {

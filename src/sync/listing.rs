@@ -8,7 +8,7 @@ use crate::domain::ids::RunId;
 use crate::partner_center::customers::CustomerPage;
 use crate::partner_center::error::Fate;
 use crate::partner_center::links::PageLink;
-use crate::store::{RunKind, RunState, SyncRun};
+use crate::store::{CallTally, RunKind, RunState, SyncRun};
 use crate::sync::trouble::{LONGEST_ASKED_REST, concerns_the_account};
 use crate::sync::{Interruption, Worker};
 
@@ -66,22 +66,45 @@ impl Worker {
     async fn list_next_page(&mut self, run: &SyncRun) -> Result<(), Interruption> {
         // A link that cannot be read any more is as good as none.
         let link: Option<PageLink> = run.next_link.as_deref().and_then(|link| link.parse().ok());
-        match self.upstream.list_customers(link.as_ref()).await {
+        let upstream = self.upstream.metered();
+        let answer = upstream.list_customers(link.as_ref()).await;
+        let tally = CallTally::of(upstream.metered_calls(), run.page_tries);
+        match answer {
             Ok(page) => {
                 self.trouble.note_answer();
-                self.take_page(run, page).await
+                self.take_page(run, page, tally).await
             }
-            Err(error) if error.fate() == Fate::ListingRestart => self.begin_anew(run, &error.to_string()).await,
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                self.count_failed_page(run, tally).await?;
+                match error.fate() {
+                    Fate::ListingRestart => self.begin_anew(run, &error.to_string()).await,
+                    Fate::Retry { .. } | Fate::AccountBlocked { .. } | Fate::CustomerRefused => Err(error.into()),
+                }
+            }
         }
     }
 
-    async fn take_page(&mut self, run: &SyncRun, page: CustomerPage) -> Result<(), Interruption> {
+    async fn count_failed_page(&self, run: &SyncRun, tally: CallTally) -> Result<(), Interruption> {
+        // While Partner Center wants no calls, none is made.
+        if tally == CallTally::default() {
+            return Ok(());
+        }
+        self.store
+            .write("count_failed_page", async |tx| {
+                tx.count_calls(&run.account, run.id, tally).await?;
+                tx.note_page_failed(run).await
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn take_page(&mut self, run: &SyncRun, page: CustomerPage, tally: CallTally) -> Result<(), Interruption> {
         if page.skipped > 0 {
             tracing::warn!(account = %self.account, run = %run.id, skipped = page.skipped, "list items without a readable id");
         }
         let next = page.next.map(|next| next.to_string());
         if next.as_deref().is_some_and(|next| !self.seen_links.is_new(run.id, next)) {
+            self.count_failed_page(run, tally).await?;
             return self.begin_anew(run, "the customer list leads in a circle").await;
         }
         if planted!("page-checkpoint-before-rows") && next.is_some() {
@@ -92,7 +115,12 @@ impl Worker {
                 .await?;
             return Ok(());
         }
-        self.store.write("save_page", async |tx| tx.save_page(run, &page.customers, next.as_deref()).await).await?;
+        self.store
+            .write("save_page", async |tx| {
+                tx.count_calls(&run.account, run.id, tally).await?;
+                tx.save_page(run, &page.customers, next.as_deref()).await
+            })
+            .await?;
         if next.is_none() {
             self.seen_links.forget(run.id);
             let missing = self.store.missing_in_listing(run).await?;

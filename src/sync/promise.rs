@@ -9,6 +9,8 @@ use crate::sync::{Interruption, Worker};
 
 /// How often to look, and how old what was seen may be: a pace and a number of customers change slowly.
 const INTERVAL: Duration = Duration::from_secs(15 * 60);
+/// How often to look whether the pace has changed: it comes back by a step a minute.
+const PACE_INTERVAL: Duration = Duration::from_secs(60);
 /// The problem of an account with more customers than its pace can verify in time.
 const UNREACHABLE: &str = "VERIFICATION_BEHIND_PROMISE";
 
@@ -16,6 +18,7 @@ const UNREACHABLE: &str = "VERIFICATION_BEHIND_PROMISE";
 #[derive(Debug)]
 pub(super) struct Promise {
     due_at: Timestamp,
+    pace_due_at: Timestamp,
     noted_pace: Option<u64>,
     verify_after: Duration,
     said: bool,
@@ -24,7 +27,12 @@ pub(super) struct Promise {
 impl Promise {
     /// Nothing was seen yet.
     pub(super) const fn unseen(now: Timestamp, verify_within: Duration) -> Self {
-        Self { due_at: now, noted_pace: None, verify_after: verify_within, said: false }
+        Self { due_at: now, pace_due_at: now, noted_pace: None, verify_after: verify_within, said: false }
+    }
+
+    /// The pace was noted elsewhere.
+    pub(super) const fn pace_noted(&mut self, pace: u64) {
+        self.noted_pace = Some(pace);
     }
 
     /// How long after its last look a customer is looked at again although nothing signals.
@@ -39,9 +47,9 @@ impl Promise {
 }
 
 impl Worker {
-    /// Looks whether the promise can be kept, now and then.
-    pub(super) async fn look_at_the_promise(&mut self, now: Timestamp) -> Result<(), Interruption> {
-        if self.promise.due_at.min(now.plus(INTERVAL)) > now {
+    /// Notes the pace at which calls may be made, when it is another than was noted.
+    async fn note_pace(&mut self, now: Timestamp) -> Result<(), Interruption> {
+        if self.promise.pace_due_at.min(now.plus(PACE_INTERVAL)) > now {
             return Ok(());
         }
         let account = &self.account;
@@ -50,6 +58,18 @@ impl Worker {
             self.store.write("note_pace", async |tx| tx.note_pace(account, pace).await).await?;
             self.promise.noted_pace = Some(pace);
         }
+        self.promise.pace_due_at = now.plus(PACE_INTERVAL);
+        Ok(())
+    }
+
+    /// Looks whether the promise can be kept, now and then.
+    pub(super) async fn look_at_the_promise(&mut self, now: Timestamp) -> Result<(), Interruption> {
+        self.note_pace(now).await?;
+        if self.promise.due_at.min(now.plus(INTERVAL)) > now {
+            return Ok(());
+        }
+        let account = &self.account;
+        let pace = self.upstream.calls_per_minute();
         let customers = self.store.active_customers(account).await?;
         let guarantee = Guarantee::of(customers, pace, self.policy.verify_within);
         self.promise.verify_after = guarantee.verify_after;

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use crate::domain::ids::{RunId, TenantId};
 use crate::domain::observation::Observed;
 use crate::domain::removal;
-use crate::store;
+use crate::partner_center::PartnerCenter;
+use crate::store::{self, CallTally};
 use crate::sync::{Interruption, Worker};
 
 /// How many other customers are asked about before the credentials count as unproven.
@@ -30,7 +31,7 @@ impl Worker {
         let decided = few && !waits;
         // Credentials that have lost their rights make everybody look gone; another customer tells them apart. As long
         // as none does, nothing is decided: the next run asks again.
-        if decided && !self.another_customer_is_there().await? {
+        if decided && !self.another_customer_is_there(run).await? {
             tracing::warn!(account = %self.account, run = %run, customers = candidates.len(), "customers seem gone, and no other one proves that the credentials still work");
             return Ok(());
         }
@@ -40,10 +41,22 @@ impl Worker {
         Ok(())
     }
 
-    async fn another_customer_is_there(&mut self) -> Result<bool, Interruption> {
+    async fn another_customer_is_there(&mut self, run: RunId) -> Result<bool, Interruption> {
+        let upstream = self.upstream.metered();
+        let found = self.one_is_there(&upstream).await;
+        let (account, calls) = (&self.account, upstream.metered_calls());
+        if calls > 0 {
+            // Each asks about somebody else, or again with a new token.
+            let tally = CallTally { calls, retries: 0 };
+            self.store.write("count_calls", async |tx| tx.count_calls(account, run, tally).await).await?;
+        }
+        found
+    }
+
+    async fn one_is_there(&self, upstream: &PartnerCenter) -> Result<bool, Interruption> {
         for tenant in self.store.present_customers(&self.account, CONTROLS).await? {
             let mark = self.next_mark().await?;
-            match self.upstream.observe(tenant, mark).await {
+            match upstream.observe(tenant, mark).await {
                 Ok(observation) if matches!(observation.observed, Observed::Present(_)) => return Ok(true),
                 Ok(_) => {}
                 Err(error) => {

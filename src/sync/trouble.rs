@@ -1,9 +1,13 @@
 //! What a worker does when Partner Center does not answer: rests, longer each time, and says why.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::domain::ids::TenantId;
+use crate::operations::apply_observations::Answered;
 use crate::partner_center::error::{Error, Fate, Problem};
+use crate::store::DirtyCustomer;
 use crate::sync::Worker;
 
 /// The first rest after a failure that passes by itself.
@@ -32,6 +36,10 @@ pub(super) struct Trouble {
     said: bool,
     checked: bool,
     answered: bool,
+    /// Answers that told the account to slow down and that have been noted.
+    throttles_noted: u64,
+    /// Customers that were asked about and of whom nothing came: who asks again, repeats.
+    unanswered: BTreeSet<TenantId>,
 }
 
 impl Trouble {
@@ -41,6 +49,19 @@ impl Trouble {
 
     pub(super) const fn resume(&mut self) {
         self.pause_ends_at = None;
+    }
+
+    /// How often the look at a customer has failed, also for what was not its fault.
+    pub(super) fn failures_of(&self, work: &DirtyCustomer) -> u32 {
+        work.attempts.saturating_add(u32::from(self.unanswered.contains(&work.tenant_id)))
+    }
+
+    /// Of these customers nothing came, and of those an answer.
+    pub(super) fn note_unanswered(&mut self, unanswered: impl Iterator<Item = TenantId>, answers: &[Answered]) {
+        for Answered { work, .. } in answers {
+            self.unanswered.remove(&work.tenant_id);
+        }
+        self.unanswered.extend(unanswered);
     }
 
     /// Partner Center answered a question.
@@ -139,11 +160,15 @@ impl Worker {
     async fn say(&mut self, until: Timestamp, said: Option<(&str, String)>) {
         let account = &self.account;
         let throttled = self.upstream.throttled_until();
+        let met = self.upstream.calls().throttled;
+        let new = met.saturating_sub(self.trouble.throttles_noted);
+        let pace = self.upstream.calls_per_minute();
         let noted = self
             .store
             .write("note_problem", async |tx| {
                 if throttled.is_some() {
-                    tx.note_throttled(account, until).await?;
+                    tx.note_throttled(account, new, until).await?;
+                    tx.note_pace(account, pace).await?;
                 }
                 if let Some((reason, detail)) = &said {
                     tx.note_problem(account, reason, detail).await?;
@@ -152,8 +177,13 @@ impl Worker {
             })
             .await;
         self.trouble.said |= said.is_some();
-        if let Err(error) = noted {
-            tracing::error!(account = %self.account, error = %error, "a problem could not be noted");
+        match noted {
+            Ok(()) if throttled.is_some() => {
+                self.trouble.throttles_noted = met;
+                self.promise.pace_noted(pace);
+            }
+            Ok(()) => {}
+            Err(error) => tracing::error!(account = %self.account, error = %error, "a problem could not be noted"),
         }
     }
 

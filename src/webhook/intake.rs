@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::webhook_secret::SecretHash;
+use crate::domain::look::LookCause;
 use crate::store::{self, Priority, Store, Tx};
 use crate::webhook::event::Event;
 use crate::webhook::refusal::Refusal;
@@ -117,7 +118,7 @@ async fn mark(
     }
     let is_timely = at.is_some_and(|at| at >= now.minus(OLDEST_URGENT) && at <= now.plus(NEWEST_URGENT));
     let priority = if is_timely && !is_new { Priority::Signal } else { Priority::Listed };
-    tx.mark_dirty(account, &[tenant], priority, None).await?;
+    tx.mark_dirty(account, &[tenant], priority, LookCause::Webhook).await?;
     Ok(Taken::Marked)
 }
 

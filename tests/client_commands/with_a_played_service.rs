@@ -176,7 +176,7 @@ fn a_sync_that_fails_while_it_is_waited_for_ends_with_1() {
     assert_eq!(service.ask("sync contoso").status.code(), Some(0));
     let waited = service.ask("sync contoso --wait");
     assert_eq!(waited.status.code(), Some(1));
-    let told = "fetching: 0 of 7 customers\ncustomer-guard: the sync failed: the list broke off\n";
+    let told = "fetching 0 %: 0 of 7 fetched\ncustomer-guard: the sync failed: the list broke off\n";
     assert_eq!(stderr(&waited), told);
     assert_eq!(asked.asked().len(), 1);
 }

@@ -29,7 +29,7 @@ use customer_guard::simulator::faults::{Effect, Fault};
 use customer_guard::simulator::operations::{AuditTrail, NewCustomer};
 use customer_guard::simulator::partner::Partner;
 use customer_guard::simulator::{Simulator, demo_partners};
-use customer_guard::store::{ConfiguredAccount, DirtyCustomer, Store};
+use customer_guard::store::{CallTally, ConfiguredAccount, DirtyCustomer, Store};
 use customer_guard::sync::Worker;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -344,7 +344,7 @@ impl World {
         if known.heard == Heard::Silent {
             known.heard = Heard::Refreshed;
         }
-        Some(DirtyCustomer { tenant_id, marked: marked.marked, attempts: 0, run: None })
+        Some(DirtyCustomer { tenant_id, marked: marked.marked, attempts: 0, run: None, cause: None })
     }
 
     async fn ask_slowly(&mut self, who: usize) {
@@ -359,7 +359,7 @@ impl World {
         };
         // What is not answered stays owed.
         if let Ok(observation) = answer {
-            self.slow.push_back(Answered { work, observation });
+            self.slow.push_back(Answered { work, observation, tally: CallTally::default() });
         }
     }
 

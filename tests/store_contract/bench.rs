@@ -11,10 +11,11 @@ use customer_guard::domain::create::{CustomerDraft, admit};
 use customer_guard::domain::customer::Customer;
 use customer_guard::domain::edit::{CustomerEdit, Wish};
 use customer_guard::domain::ids::{CustomerId, Epoch, PartnerAccountId, RunId, TenantId, Ticket};
+use customer_guard::domain::look::{LookCause, LookReason};
 use customer_guard::domain::observation::{MicrosoftProfile, Observation, ObservationMark, Observed};
 use customer_guard::domain::reconcile;
 use customer_guard::domain::review::{AllowedEdit, Review, review};
-use customer_guard::store::{Error, Priority, Saved, SavedPlan, Store, Tx};
+use customer_guard::store::{DirtyCustomer, Error, Priority, Saved, SavedPlan, Store, Tx};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
@@ -151,7 +152,7 @@ impl Bench {
             .write("observe", async |tx| {
                 let local = tx.customer_of_tenant_for_update(account, observation.tenant_id).await?;
                 let plan = reconcile::plan(account, local.as_ref(), &observation, tx.now());
-                tx.save_plan(&plan, &observation, account, run).await
+                tx.save_plan(&plan, &observation, account, DirtyCustomer { run, ..work(number) }).await
             })
             .await
     }
@@ -175,8 +176,9 @@ impl Bench {
 
     pub async fn mark(&self, numbers: &[u32], priority: Priority, run: Option<RunId>) {
         let tenants: Vec<_> = numbers.iter().map(|number| tenant(*number)).collect();
+        let reason = LookReason { cause: cause(priority), run };
         let marked =
-            self.store.write("mark", async |tx| tx.mark_dirty(&self.account, &tenants, priority, run).await).await;
+            self.store.write("mark", async |tx| tx.mark_dirty(&self.account, &tenants, priority, reason).await).await;
         marked.expect("customers are marked");
     }
 
@@ -240,5 +242,27 @@ pub fn note(text: &str) -> Wish {
 
 /// The account's row counts one more, so that a transaction has visibly written something.
 pub async fn write_something(tx: &mut Tx, account: &PartnerAccountId) -> Result<(), Error> {
-    tx.mark_dirty(account, &[tenant(1)], Priority::Sweep, None).await
+    tx.mark_dirty(account, &[tenant(1)], Priority::Sweep, LookCause::Night).await
+}
+
+/// What usually asks so urgently.
+pub const fn cause(priority: Priority) -> LookCause {
+    match priority {
+        Priority::Sweep => LookCause::Night,
+        Priority::Confirm => LookCause::Confirmation,
+        Priority::Listed => LookCause::CustomerList,
+        Priority::Signal => LookCause::AuditLog,
+        Priority::Refresh => LookCause::Refresh,
+    }
+}
+
+/// A look at a customer that was taken after everything that is known.
+pub fn work(number: u32) -> DirtyCustomer {
+    DirtyCustomer {
+        tenant_id: tenant(number),
+        marked: i64::MAX,
+        attempts: 0,
+        run: None,
+        cause: Some(LookCause::Refresh),
+    }
 }

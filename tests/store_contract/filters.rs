@@ -8,6 +8,7 @@ use customer_guard::domain::customer::{Customer, CustomerStatus, Relationship};
 use customer_guard::domain::edit::{CustomerEdit, Wish};
 use customer_guard::domain::filter::{ChoiceField, Filter, TextField, TimeField};
 use customer_guard::domain::ids::PartnerAccountId;
+use customer_guard::domain::look::LookCause;
 use customer_guard::domain::observation::{MicrosoftProfile, Observed};
 use customer_guard::domain::order::{Order, Position};
 use customer_guard::domain::pause::{self, PauseReason, Verdict};
@@ -121,7 +122,9 @@ async fn plant(bench: &Bench, number: u32, account: &PartnerAccountId, seed: &Se
             upstream_relationship: seed.texts[3].to_owned(),
             contact,
         };
-        let wanted = async |tx: &mut Tx| tx.mark_dirty(account, &[tenant(number)], Priority::Listed, None).await;
+        let wanted = async |tx: &mut Tx| {
+            tx.mark_dirty(account, &[tenant(number)], Priority::Listed, LookCause::CustomerList).await
+        };
         bench.store.write("mark", wanted).await.expect("it is marked");
         bench.observe_in(account, number, mark(1, 10), Observed::Present(profile), None).await.expect("it is saved");
         if seed.fate == 1 {

@@ -10,7 +10,7 @@ use customer_guard::domain::likeness::{Candidate, Likeness};
 use customer_guard::domain::link::{self, REVERSIBLE_FOR};
 use customer_guard::domain::observation::{GoneAnswer, MicrosoftProfile, Observed};
 use customer_guard::operations::apply_observations::{Answered, apply_observations};
-use customer_guard::store::{DirtyCustomer, Error, PendingLink, Priority, SavedPlan, Store};
+use customer_guard::store::{CallTally, DirtyCustomer, Error, PendingLink, Priority, SavedPlan, Store};
 
 use crate::bench::{Bench, Shell, contact, mark, note, observed, profile, tenant};
 
@@ -62,7 +62,8 @@ async fn look(bench: &Bench, number: u32, ticket: i64, what: Observed) -> SavedP
     let now = bench.clock.now();
     let dirty = bench.store.dirty_customers(&bench.account, now, 100).await.expect("the store answers");
     let work = *dirty.iter().find(|work| work.tenant_id == tenant(number)).expect("it is dirty");
-    let answers = [Answered { work, observation: observed(number, mark(1, ticket), what) }];
+    let answers =
+        [Answered { work, tally: CallTally::default(), observation: observed(number, mark(1, ticket), what) }];
     let saved = apply_observations(&bench.store, &bench.account, &answers).await.expect("it is applied");
     saved[0]
 }

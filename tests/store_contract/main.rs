@@ -39,3 +39,5 @@ mod holds;
 mod pauses;
 mod runs;
 mod webhook_secrets;
+mod run_details;
+mod provenance;

@@ -6,7 +6,7 @@ use customer_guard::domain::customer::{SyncState, VisibleState};
 use customer_guard::domain::observation::{GoneAnswer, Observed};
 use customer_guard::domain::pause::{self, PauseReason, Verdict};
 use customer_guard::operations::apply_observations::{Answered, apply_observations};
-use customer_guard::store::{DirtyCustomer, Priority, RunKind, SavedPlan};
+use customer_guard::store::{CallTally, DirtyCustomer, Priority, RunKind, SavedPlan};
 
 use crate::bench::{Bench, mark, observed, profile, tenant};
 use crate::listing::{list, listed, page};
@@ -104,7 +104,7 @@ async fn an_answer_that_was_under_way_is_neither_applied_nor_settled(bench: Benc
         (12, Observed::Gone(GoneAnswer::NotFound)),
         (13, Observed::Unusable("broken".to_owned())),
     ] {
-        let answer = Answered { work, observation: observed(1, mark(1, ticket), what) };
+        let answer = Answered { work, tally: CallTally::default(), observation: observed(1, mark(1, ticket), what) };
         let saved = apply_observations(&bench.store, &bench.account, &[answer]).await.expect("the store answers");
         assert_eq!(saved, [SavedPlan::Paused]);
     }
@@ -115,7 +115,11 @@ async fn an_answer_that_was_under_way_is_neither_applied_nor_settled(bench: Benc
     resumed(&bench, 1).await;
     let again = take(&bench).await[0];
     assert!(again.marked > work.marked, "it is looked at again");
-    let answer = Answered { work: again, observation: observed(1, mark(1, 14), Observed::Present(profile("Eve"))) };
+    let answer = Answered {
+        work: again,
+        tally: CallTally::default(),
+        observation: observed(1, mark(1, 14), Observed::Present(profile("Eve"))),
+    };
     let saved = apply_observations(&bench.store, &bench.account, &[answer]).await.expect("the store answers");
     assert_eq!(saved, [SavedPlan::Changed]);
     assert!(take(&bench).await.is_empty());

@@ -7,7 +7,7 @@ contract! {
 }
 
 /// The questions as the store asks them, without the columns that do not matter to the plan.
-const HOT: [(&str, &str); 24] = [
+const HOT: [(&str, &str); 26] = [
     (
         "customer by id",
         "SELECT c.note, u.verified_at FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE c.account = $1 AND c.id = $2",
@@ -15,6 +15,14 @@ const HOT: [(&str, &str); 24] = [
     (
         "customer by tenant",
         "SELECT c.note, u.verified_at FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id WHERE c.account = $1 AND c.microsoft_tenant_id = $2",
+    ),
+    (
+        "who changed a customer last",
+        "SELECT c.note, w.operation FROM customer c LEFT JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id LEFT JOIN upstream_change w ON w.sequence = u.change_sequence WHERE c.account = $1 AND c.id = $2",
+    ),
+    (
+        "records that may explain a change",
+        "SELECT record_id FROM audit_signal WHERE account = $1 AND tenant_id = $2 AND marked <= $3 ORDER BY operation_at DESC NULLS LAST, marked DESC, record_id DESC",
     ),
     (
         "page of an account",

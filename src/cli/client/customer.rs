@@ -184,6 +184,15 @@ fn platforms_own(record: &mut Record, customer: &proto::Customer, locked: &Locks
         .marked(locked.holds("note"), "Note", &customer.note);
 }
 
+/// When it was verified, and what asked for that.
+fn verified(customer: &proto::Customer, now: Timestamp) -> String {
+    let at = exact_and_age(customer.verified_at.as_ref(), now);
+    match words::verification_cause(customer.verified_by()).as_str() {
+        cause if !at.is_empty() && !cause.is_empty() => format!("{at} by {cause}"),
+        _ => at,
+    }
+}
+
 fn synchronization(record: &mut Record, customer: &proto::Customer, now: Timestamp) {
     let at = |time: &Option<prost_types::Timestamp>| exact_and_age(time.as_ref(), now);
     record.group("Record");
@@ -196,10 +205,11 @@ fn synchronization(record: &mut Record, customer: &proto::Customer, now: Timesta
         record.row("Paused", Cell::toned(paused, Tone::Uneasy));
     }
     record
-        .row("Verified", at(&customer.verified_at))
+        .row("Verified", verified(customer, now))
         .row("Due by", at(&customer.verify_due_by))
         .row("Created", at(&customer.create_time))
         .row("Changed", at(&customer.update_time))
+        .row("Changed there", customer.last_upstream_change.as_ref().map(words::upstream_change).unwrap_or_default())
         .row("Deleted", at(&customer.delete_time))
         .row("Revision", format!("{} (etag {})", customer.revision, customer.etag));
 }

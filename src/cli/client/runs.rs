@@ -10,8 +10,9 @@ use super::record::Record;
 use super::screen::{Screen, Tone};
 use super::session::Session;
 use super::table::{Cell, Column};
+use super::times::span;
 use super::times::{age, exact_and_age};
-use super::{names, words};
+use super::{names, progress, words};
 
 const LIST: &str = "\
 Examples:
@@ -98,7 +99,7 @@ fn state(run: &proto::SyncRun) -> Cell {
         proto::SyncRunState::Failed => Tone::Bad,
         proto::SyncRunState::Listing | proto::SyncRunState::Fetching | proto::SyncRunState::Unspecified => Tone::Plain,
     };
-    Cell::toned(words::run_state(run.state()), tone)
+    Cell::toned(progress::state_of(run), tone)
 }
 
 /// One run as a record.
@@ -111,6 +112,7 @@ pub(super) fn text(run: &proto::SyncRun, screen: Screen, now: Timestamp) -> Stri
         .row("Kind", words::run_kind(run.kind()))
         .row("Cause", format!("{}, started by {}", words::run_cause(run.cause()), run.started_by))
         .row("State", state(run))
+        .row("Done by", at(&run.estimated_end_time))
         .row("Problem", Cell::toned(&run.problem, Tone::Bad))
         .row("Started", at(&run.start_time))
         .row("List read", at(&run.list_complete_time))
@@ -119,10 +121,15 @@ pub(super) fn text(run: &proto::SyncRun, screen: Screen, now: Timestamp) -> Stri
         0 => String::new(),
         restarts => format!(", begun anew {restarts} times"),
     };
+    let expected = run.customers_expected.map(|expected| format!(", {expected} the time before")).unwrap_or_default();
+    let twice = match run.duplicates {
+        0 => String::new(),
+        duplicates => format!(", {duplicates} shown again"),
+    };
     let unusable = if run.unusable > 0 { Tone::Uneasy } else { Tone::Plain };
     record
         .group("Customers")
-        .row("Listed", format!("{} on {} pages{restarts}", run.listed, run.pages))
+        .row("Listed", format!("{} on {} pages{expected}{twice}{restarts}", run.listed, run.pages))
         .row("Fetched", format!("{} of {}", run.fetched, run.wanted))
         .row("Unusable", Cell::toned(run.unusable.to_string(), unusable))
         .row("Missing", run.missing.to_string())
@@ -130,5 +137,16 @@ pub(super) fn text(run: &proto::SyncRun, screen: Screen, now: Timestamp) -> Stri
         .row("Changed", run.changed.to_string())
         .row("Ended", run.ended.to_string())
         .row("Revived", run.revived.to_string());
+    let repeated = if run.retries > 0 { format!(", {} of them again", run.retries) } else { String::new() };
+    let throttled = match run.throttles {
+        0 => Cell::new("never"),
+        times => Cell::toned(format!("{times} times, rested {}", span(run.throttled_duration.as_ref())), Tone::Uneasy),
+    };
+    record
+        .group("Cost")
+        .row("Calls", format!("{}{repeated}", run.calls))
+        .row("Throttled", throttled)
+        .row("Listing took", span(run.list_duration.as_ref()))
+        .row("Fetching took", span(run.fetch_duration.as_ref()));
     record.text(screen)
 }

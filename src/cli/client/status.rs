@@ -11,7 +11,7 @@ use super::screen::{Screen, Tone};
 use super::session::Session;
 use super::table::{Cell, Column, Table};
 use super::times::{age, exact_and_age, read, span};
-use super::{json, names, words};
+use super::{json, names, progress, words};
 
 const EXAMPLES: &str = "\
 OLDEST is the customer whose last look at it is longest ago; FRESH is when the
@@ -90,7 +90,7 @@ async fn every_account(session: &Session) -> Result<Vec<proto::PartnerAccount>, 
 
 fn row(status: &proto::SyncStatus, account: &proto::PartnerAccount, now: Timestamp) -> Vec<Cell> {
     let full_sync = match (&status.running_full_sync, &status.last_full_sync) {
-        (Some(running), _) => words::run_state(running.state()),
+        (Some(running), _) => progress::state_of(running),
         (None, Some(last)) => age(last.end_time.as_ref(), now),
         (None, None) => "never".to_owned(),
     };
@@ -173,9 +173,16 @@ fn story(status: &proto::SyncStatus, screen: Screen, now: Timestamp) -> String {
         .row("Pending links", uneasy(status.pending_links, &format!(": customer-guard links list {account}")))
         .row("Paused", uneasy(status.paused, ""))
         .row("Throttled until", at(&status.throttled_until));
+    let throttled = match status.throttles_last_day {
+        0 => String::new(),
+        times => format!("; told to slow down {times} times in 24 h"),
+    };
+    if status.calls_per_minute > 0 {
+        record.row("Pace", format!("{} calls a minute{throttled}", status.calls_per_minute));
+    }
     record.group("Full syncs");
     if let Some(running) = &status.running_full_sync {
-        let far = format!("{}, {} of {} fetched", words::run_state(running.state()), running.fetched, running.wanted);
+        let far = format!("{}: {}", progress::state_of(running), progress::counts_of(running, now));
         record.row("Running", far).row("Started", at(&running.start_time)).row("Run", names::short(&running.name));
     }
     if let Some(last) = &status.last_full_sync {

@@ -26,6 +26,7 @@ words! {
     run_kind: SyncRunKind, "SYNC_RUN_KIND_";
     run_cause: SyncRunCause, "SYNC_RUN_CAUSE_";
     run_state: SyncRunState, "SYNC_RUN_STATE_";
+    verification_cause: VerificationCause, "VERIFICATION_CAUSE_";
     change_kind: ChangeKind, "CHANGE_KIND_";
     snapshot_cause: SnapshotCause, "SNAPSHOT_CAUSE_";
     hold_state: HoldState, "HOLD_STATE_";
@@ -66,6 +67,18 @@ pub(super) fn cloud(cloud: proto::Cloud) -> &'static str {
     }
 }
 
+/// Who did what in Partner Center, and when.
+pub(super) fn upstream_change(change: &proto::UpstreamChange) -> String {
+    let who = match (change.actor_user.as_str(), change.actor_application.as_str()) {
+        ("", "") => String::new(),
+        (user, "") => format!(" by {user}"),
+        ("", application) => format!(" by {application}"),
+        (user, application) => format!(" by {user} with {application}"),
+    };
+    let when = change.operation_time.as_ref().map(|time| format!(", {}", super::times::exact(time)));
+    format!("{}{who}{}", change.operation, when.unwrap_or_default())
+}
+
 /// How changes reach the platform between nights.
 pub(super) fn incremental_mode(mode: proto::IncrementalMode) -> &'static str {
     match mode {
@@ -80,6 +93,25 @@ pub(super) fn incremental_mode(mode: proto::IncrementalMode) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_changed_a_customer_is_named_as_far_as_it_is_told() {
+        let change = |user: &str, application: &str| {
+            upstream_change(&proto::UpstreamChange {
+                operation: "update_customer_billing_profile".to_owned(),
+                actor_user: user.to_owned(),
+                actor_application: application.to_owned(),
+                operation_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+                ..Default::default()
+            })
+        };
+        assert_eq!(change("", ""), "update_customer_billing_profile, 2023-11-14T22:13:20Z");
+        assert_eq!(
+            change("agent@contoso.example", "Partner Center Web UI"),
+            "update_customer_billing_profile by agent@contoso.example with Partner Center Web UI, 2023-11-14T22:13:20Z"
+        );
+        assert!(change("", "a").starts_with("update_customer_billing_profile by a, "));
+    }
 
     #[test]
     fn values_become_words_and_what_says_nothing_stays_silent() {

@@ -50,6 +50,7 @@ fn microsoft() -> Customer {
             sync_state: SyncState::HeldForRemoval,
             paused: None,
             verified_at: NEW_YEAR,
+            provenance: Default::default(),
             mark: ObservationMark { epoch: Epoch(1), ticket: Ticket(1) },
         }),
         ..platform()

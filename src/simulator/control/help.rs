@@ -56,7 +56,8 @@ Things go wrong (once, or "repeat":"always"; "on" limits to token, list, get, bi
   curl -s -X DELETE http://{host}/control/v1/partners/contoso/faults
   further effects: truncated, unauthorized, forbidden {code}, delay {milliseconds}, connection_reset, empty_list,
   expire_continuation, duplicate_across_pages, foreign_next_link {host}, looping_next_link,
-  null_billing_profile {customer}, hide_from_list {customer}
+  null_billing_profile {customer}, hide_from_list {customer},
+  listed_again {customer, ahead, relationship, companyName}
 
 Behaviour, tokens, time
   curl -s http://{host}/control/v1/partners/contoso/knobs
