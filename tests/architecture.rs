@@ -45,7 +45,7 @@ const MAY_NAME: [(&str, &[&str]); 15] = [
 ];
 
 /// Crates that only these modules may name.
-const CONFINED: [(&str, &[&str]); 13] = [
+const CONFINED: [(&str, &[&str]); 14] = [
     ("aip_160", &["domain"]),
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "cli"]),
@@ -57,6 +57,7 @@ const CONFINED: [(&str, &[&str]); 13] = [
     ("axum", &["simulator", "partner_center", "webhook"]),
     ("webpki", &["webhook"]),
     ("x509_parser", &["webhook"]),
+    ("flate2", &["simulator"]),
     ("indicatif", &["cli"]),
     ("clap_complete", &["cli"]),
     ("terminal_size", &["cli"]),

@@ -11,9 +11,10 @@ use crate::domain::text::tidy;
 use crate::domain::upstream_change::{UpstreamChange, UserName};
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::document::{Document, Object};
-use crate::partner_center::error::{Call, Error};
+use crate::partner_center::error::{Call, Error, Problem};
 use crate::partner_center::links::PageLink;
 use crate::partner_center::request::Question;
+use crate::partner_center::transport::fresh_trace;
 
 /// The longest id that is kept; Microsoft's have up to about 150 characters (FACTS 5.2).
 const ID_MAX: usize = 512;
@@ -120,6 +121,11 @@ impl PartnerCenter {
         let records: Vec<_> = items.flatten().map(record).collect();
         Ok(AuditPage { skipped: count - records.len(), records, next })
     }
+}
+
+/// The error of a log whose links lead in a circle. It is not at its end, so nothing may count as read.
+pub fn circle() -> Error {
+    Error::new(Call::AuditRecords, Problem::Unreadable { what: "its pages lead in a circle" }, fresh_trace())
 }
 
 fn record(item: Object<'_>) -> AuditRecord {

@@ -36,6 +36,7 @@ mod pacing;
 mod profile;
 mod request;
 mod retry_after;
+mod skew;
 #[cfg(test)]
 mod scripted_server;
 mod transport;
@@ -75,6 +76,11 @@ impl PartnerCenter {
     pub fn metered_calls(&self) -> u64 {
         let counted = self.1.as_ref().map(|meter| meter.read()).unwrap_or_default();
         counted.list + counted.get
+    }
+
+    /// How far Partner Center's clock is ahead of ours, as its last answer says; negative when it is behind.
+    pub fn clock_skew(&self) -> chrono::TimeDelta {
+        self.0.transport.skew.read()
     }
 
     /// How many calls were sent since the client was made.

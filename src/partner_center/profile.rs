@@ -23,16 +23,28 @@ enum Defect {
     NoContact,
     #[error("`{0}` is longer than {TEXT_MAX} bytes")]
     TooLong(&'static str),
+    #[error("`{0}` holds a NUL character")]
+    Nul(&'static str),
+    #[error("a text of the record holds half a character")]
+    HalfACharacter,
     #[error(transparent)]
     WrongType(#[from] WrongType),
 }
 
-/// Reads the answer to "who is `asked`?".
-pub(super) fn observed(customer: Object<'_>, asked: TenantId) -> Observed {
-    match profile(customer, asked) {
+/// Reads the answer to "who is `asked`?". One that `is_repaired` has a replacement character for each half character.
+pub(super) fn observed(customer: Object<'_>, asked: TenantId, is_repaired: bool) -> Observed {
+    match profile(customer, asked).and_then(|profile| whole(profile, is_repaired)) {
         Ok(profile) => Observed::Present(profile),
         Err(defect) => Observed::Unusable(defect.to_string()),
     }
+}
+
+fn whole(profile: MicrosoftProfile, is_repaired: bool) -> Result<MicrosoftProfile, Defect> {
+    let MicrosoftProfile { company_name, tenant_name, domain, upstream_relationship, contact } = &profile;
+    let contact_texts = ContactField::ALL.into_iter().map(|field| contact.get(field));
+    let own_texts = [company_name, tenant_name, domain, upstream_relationship].into_iter().map(String::as_str);
+    let is_broken = contact_texts.chain(own_texts).any(|text| text.contains(char::REPLACEMENT_CHARACTER));
+    if is_repaired && is_broken { Err(Defect::HalfACharacter) } else { Ok(profile) }
 }
 
 fn profile(customer: Object<'_>, asked: TenantId) -> Result<MicrosoftProfile, Defect> {
@@ -90,7 +102,11 @@ fn first_present(value: String, otherwise: impl FnOnce() -> Result<String, Defec
 
 fn text(object: Option<Object<'_>>, name: &'static str) -> Result<String, Defect> {
     let raw = object.map_or(Ok(""), |object| object.text(name))?;
-    if raw.len() > TEXT_MAX { Err(Defect::TooLong(name)) } else { Ok(tidy(raw)) }
+    if raw.len() > TEXT_MAX {
+        return Err(Defect::TooLong(name));
+    }
+    // No keyboard has it, and what reads C strings would see another text than we do.
+    if raw.contains('\0') { Err(Defect::Nul(name)) } else { Ok(tidy(raw)) }
 }
 
 #[cfg(test)]
@@ -104,7 +120,7 @@ mod tests {
 
     fn observed(body: &Value) -> Observed {
         let document = Document::read(body.to_string().as_bytes()).expect("a document");
-        super::observed(document.object().expect("an object"), ASKED.parse().expect("an id"))
+        super::observed(document.object().expect("an object"), ASKED.parse().expect("an id"), false)
     }
 
     fn present(body: &Value) -> MicrosoftProfile {
@@ -226,6 +242,29 @@ mod tests {
             assert!(reason.starts_with(&format!("`{member}` is not ")), "{path}: {reason}");
             assert!(!reason.contains("linden"), "{reason}");
         }
+    }
+
+    #[test]
+    fn half_a_character_counts_where_a_text_is_used_and_marks_of_direction_are_kept() {
+        let id = ASKED.parse().expect("an id");
+        let read = |body: &Value| {
+            let document = Document::read_forgiving(body.to_string().replace('#', "\\ud800").as_bytes());
+            super::observed(document.expect("a document").object().expect("an object"), id, true)
+        };
+        let mut body = whole();
+        body["companyProfile"]["address"]["phoneNumber"] = json!("#");
+        body["billingProfile"]["firstName"] = json!("\u{200f}\u{202e}Ada");
+        let Observed::Present(profile) = read(&body) else { panic!("nobody uses that phone number") };
+        assert_eq!(profile.contact.get(ContactField::FirstName), "\u{200f}\u{202e}Ada");
+        body["billingProfile"]["defaultAddress"]["city"] = json!("Riga#");
+        assert_eq!(read(&body), Observed::Unusable("a text of the record holds half a character".to_owned()));
+    }
+
+    #[test]
+    fn a_text_with_a_nul_character_is_not_applied() {
+        let mut body = whole();
+        body["billingProfile"]["lastName"] = json!("Li\0nd");
+        assert_eq!(unusable(&body), "`lastName` holds a NUL character");
     }
 
     #[test]

@@ -135,6 +135,9 @@ impl Connection {
 }
 
 fn judge(call: Call, answer: Answer) -> Result<Reply, Error> {
+    if answer.is_success() && answer.is_foreign {
+        return Err(Error::new(call, Problem::Unreadable { what: "it is said to be no JSON" }, answer.trace));
+    }
     if answer.is_success() {
         return Ok(Reply { body: answer.body, call, trace: answer.trace });
     }

@@ -36,6 +36,7 @@ enum ScriptedBody {
     Whole(Vec<u8>),
     Endless,
     Truncated,
+    Stalled,
     Silent,
 }
 
@@ -59,6 +60,11 @@ impl Script {
         Self { body: ScriptedBody::Truncated, ..Self::new(200, "") }.header("content-length", "100")
     }
 
+    /// Begins and then says nothing more.
+    pub(super) fn stalled() -> Self {
+        Self { body: ScriptedBody::Stalled, ..Self::new(200, "") }
+    }
+
     /// Never begins.
     pub(super) fn silent() -> Self {
         Self { body: ScriptedBody::Silent, ..Self::new(200, "") }
@@ -79,6 +85,10 @@ impl Script {
             ScriptedBody::Truncated => {
                 let broken = Err(std::io::Error::other("broken on purpose"));
                 Body::from_stream(futures::stream::iter([Ok(Bytes::from_static(b"{\"items\":[")), broken]).boxed())
+            }
+            ScriptedBody::Stalled => {
+                let begun = futures::stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from_static(b"{"))]);
+                Body::from_stream(begun.chain(futures::stream::pending()))
             }
             ScriptedBody::Silent => futures::future::pending().await,
         };

@@ -63,12 +63,18 @@ pub struct Timeouts {
     pub call: Duration,
     /// The same for a page of customers or audit records, which Partner Center takes longer to gather.
     pub page: Duration,
+    /// Without a byte more of an answer that has begun.
+    pub idle: Duration,
 }
 
 impl Timeouts {
     /// The times Partner Center is known to need, with room (FACTS 7, 9).
-    pub const USUAL: Self =
-        Self { connect: Duration::from_secs(5), call: Duration::from_secs(60), page: Duration::from_secs(100) };
+    pub const USUAL: Self = Self {
+        connect: Duration::from_secs(5),
+        call: Duration::from_secs(60),
+        page: Duration::from_secs(100),
+        idle: Duration::from_secs(15),
+    };
 }
 
 impl Settings {

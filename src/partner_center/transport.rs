@@ -6,7 +6,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response};
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use crate::partner_center::error::{Call, Error, Problem, SetupError, Trace};
 use crate::partner_center::pacing::{Pacing, Pause};
 use crate::partner_center::retry_after::wait_asked;
 use crate::partner_center::settings::{Settings, Timeouts};
+use crate::partner_center::skew::Skew;
 
 /// The longest page of customers or audit records (RELIABILITY 2.3).
 const PAGE_MAX: usize = 8 * 1024 * 1024;
@@ -50,6 +51,7 @@ pub(super) struct Transport {
     pub(super) pacing: Pacing,
     pub(super) counters: Counters,
     pub(super) clock: Clock,
+    pub(super) skew: Skew,
     timeouts: Timeouts,
 }
 
@@ -59,6 +61,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Vec<u8>,
     pub(super) after: Option<Duration>,
+    /// Whether it says that it is something else than JSON.
+    pub(super) is_foreign: bool,
     pub(super) trace: Trace,
 }
 
@@ -78,32 +82,36 @@ impl Transport {
             .build()
             .map_err(SetupError::Client)?;
         let pacing = Pacing::new(settings.requests_per_minute, settings.concurrency, clock.clone());
-        Ok(Self { client, pacing, counters: Counters::default(), clock, timeouts: settings.timeouts })
+        let timeouts = settings.timeouts;
+        Ok(Self { client, pacing, counters: Counters::default(), clock, skew: Skew::default(), timeouts })
     }
 
     /// Sends a request and reads the whole answer, whatever its status; only 429 is handled here, for all calls.
     pub(super) async fn exchange(&self, call: Call, request: RequestBuilder, trace: Trace) -> Result<Answer, Error> {
         self.counters.sent(call);
+        let asked = self.clock.now();
         let sent = request.timeout(call.timeout(self.timeouts)).send().await;
         let response = sent.map_err(|failure| Error::new(call, problem_of(failure), trace))?;
         let trace = answered_trace(response.headers(), trace);
         let status = response.status().as_u16();
-        let after = wait_asked(
-            header(response.headers(), RETRY_AFTER.as_str()),
-            header(response.headers(), DATE.as_str()),
-            self.clock.now(),
-        );
+        let (now, date) = (self.clock.now(), header(response.headers(), DATE.as_str()));
+        let after = wait_asked(header(response.headers(), RETRY_AFTER.as_str()), date, now);
+        if call != Call::AccessToken {
+            // The sign-in service has a clock of its own.
+            self.skew.note(date, asked, now);
+        }
         if status == 429 {
             self.counters.throttled();
             return Err(throttled(call, self.pacing.pause(after), trace));
         }
+        let is_foreign = header(response.headers(), CONTENT_TYPE.as_str()).is_some_and(is_no_json);
         let body = if response.status().is_success() {
-            read_body(response, call.answer_max(), Overflow::Refuse).await
+            read_body(response, call.answer_max(), Overflow::Refuse, self.timeouts.idle).await
         } else {
-            read_body(response, FAILURE_MAX, Overflow::Cut).await
+            read_body(response, FAILURE_MAX, Overflow::Cut, self.timeouts.idle).await
         };
         let body = body.map_err(|problem| Error::new(call, problem, trace))?;
-        Ok(Answer { status, body, after, trace })
+        Ok(Answer { status, body, after, is_foreign, trace })
     }
 }
 
@@ -130,6 +138,12 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// Whether a content type is of something else than JSON, such as the page of somebody between us and Partner Center.
+fn is_no_json(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    !essence.is_empty() && !essence.to_ascii_lowercase().contains("json")
+}
+
 /// What to do with a body that is longer than it may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Overflow {
@@ -138,9 +152,16 @@ enum Overflow {
 }
 
 /// Reads at most `limit` bytes after decompression, chunk by chunk.
-async fn read_body(mut response: Response, limit: usize, overflow: Overflow) -> Result<Vec<u8>, Problem> {
+async fn read_body(
+    mut response: Response,
+    limit: usize,
+    overflow: Overflow,
+    idle: Duration,
+) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(problem_of)? {
+    loop {
+        let read = tokio::time::timeout(idle, response.chunk()).await.map_err(|_| Problem::TimedOut)?;
+        let Some(chunk) = read.map_err(problem_of)? else { break };
         let room = limit - body.len();
         if chunk.len() <= room {
             body.extend_from_slice(&chunk);
@@ -229,6 +250,29 @@ mod tests {
         let server = ScriptedServer::start([Script::silent()]).await;
         let error = get(&server, Call::GetCustomer).await.expect_err("silent");
         assert_eq!(error.problem, Problem::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_falls_silent_is_given_up_long_before_the_call_is() {
+        let server = ScriptedServer::start([Script::stalled()]).await;
+        let mut settings = settings_for(&server.address);
+        settings.timeouts.idle = Duration::from_millis(200);
+        let transport = Transport::new(&settings, Clock::manual(Timestamp::from_micros(0))).expect("a transport");
+        let request = transport.client.get(format!("{}/v1/thing", server.address));
+        let given_up = transport.exchange(Call::ListCustomers, request, fresh_trace());
+        let error = tokio::time::timeout(settings.timeouts.page / 2, given_up).await.expect("soon");
+        assert_eq!(error.expect_err("silent").problem, Problem::TimedOut);
+    }
+
+    #[test]
+    fn only_what_is_said_to_be_json_or_nothing_at_all_is_json() {
+        for json in ["application/json", "application/json; charset=utf-8", "TEXT/JSON", "application/problem+json", ""]
+        {
+            assert!(!is_no_json(json), "{json}");
+        }
+        for other in ["text/html", "text/html; profile=json", "application/xml", "text/plain"] {
+            assert!(is_no_json(other), "{other}");
+        }
     }
 
     #[tokio::test]

@@ -1,12 +1,13 @@
 //! An answer before it becomes bytes, and the error shapes seen in the field (FACTS.md 8.1).
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
-use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::delivery::{self, Delivery};
+use super::mutation;
 use super::partner::Knobs;
 use super::shape;
 
@@ -40,14 +41,6 @@ pub(super) enum Content {
 pub(super) struct RequestIds {
     pub(super) request: Uuid,
     pub(super) correlation: Uuid,
-}
-
-/// How much of an answer reaches the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Delivery {
-    Whole,
-    /// `Content-Length` tells the whole length, half of it comes, then the connection closes.
-    Truncated,
 }
 
 impl Answer {
@@ -87,6 +80,11 @@ impl Answer {
         Self { retry_after: Some(seconds.to_string()), ..Self::gateway(StatusCode::TOO_MANY_REQUESTS, &message) }
     }
 
+    /// The customer has no relationship with the partner (FACTS.md 8.2).
+    pub(super) fn no_relationship() -> Self {
+        Self::fault(StatusCode::FORBIDDEN, 20_002, "No relationship between caller and account.")
+    }
+
     /// The call is not open to application credentials (FACTS.md 1.5).
     pub(super) fn application_not_allowed() -> Self {
         Self::fault(StatusCode::FORBIDDEN, 900_329, "This resource can't be accessed by application credentials.")
@@ -95,33 +93,22 @@ impl Answer {
     /// Turns the answer into an HTTP response.
     pub(super) fn render(self, knobs: &Knobs, ids: RequestIds, delivery: Delivery) -> Response {
         let (content_type, text) = match self.content {
-            Content::Nothing => return Response::new(cut_off(Bytes::new())),
+            Content::Nothing => return Response::new(delivery::cut_off(Bytes::new())),
             Content::Empty => (None, String::new()),
             Content::Html(page) => (Some(HTML), page.to_owned()),
             Content::Verbatim(body) => (Some(JSON), dressed_error(body, knobs).to_string()),
             Content::Resource(body) if knobs.pascal_case => (Some(JSON), shape::pascal_case(body).to_string()),
             Content::Resource(body) => (Some(JSON), shape::without_nulls(body).to_string()),
         };
+        let text = mutation::with_lone_surrogates(text);
         let mut bytes = Vec::with_capacity(text.len() + BYTE_ORDER_MARK.len());
         if knobs.byte_order_mark && content_type == Some(JSON) {
             bytes.extend_from_slice(BYTE_ORDER_MARK);
         }
         bytes.extend_from_slice(text.as_bytes());
-        let length = bytes.len();
-        let body = match delivery {
-            Delivery::Whole => Body::from(bytes),
-            Delivery::Truncated => {
-                bytes.truncate(length / 2);
-                cut_off(bytes.into())
-            }
-        };
-        let mut response = Response::new(body);
+        let mut response = delivery.deliver(bytes, content_type);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_LENGTH, length.into());
-        if let Some(content_type) = content_type {
-            headers.insert(header::CONTENT_TYPE, content_type);
-        }
         if let Some(value) = self.retry_after.and_then(|value| HeaderValue::from_str(&value).ok()) {
             headers.insert(header::RETRY_AFTER, value);
         }
@@ -155,23 +142,4 @@ fn dressed_error(mut body: Value, knobs: &Knobs) -> Value {
         *code = code.to_string().into();
     }
     body
-}
-
-/// A body that sends what it is given and then fails, upon which the server closes the connection.
-fn cut_off(bytes: Bytes) -> Body {
-    if bytes.is_empty() {
-        // An error before the first poll ends keeps even the response head in the server's buffer.
-        return Body::from_stream(stream::once(async { Err::<Bytes, _>(interrupted()) }));
-    }
-    let sent = stream::once(async { Ok(bytes) });
-    let failure = stream::once(async {
-        // Giving way once lets the server flush what was sent before it learns of the failure.
-        tokio::task::yield_now().await;
-        Err(interrupted())
-    });
-    Body::from_stream(sent.chain(failure))
-}
-
-fn interrupted() -> std::io::Error {
-    std::io::Error::new(std::io::ErrorKind::ConnectionReset, "cut off by the simulator's fault script")
 }

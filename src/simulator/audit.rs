@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::clock;
 use super::continuation::{Continuation, Listing};
 use super::customer::{Customer, link};
+use super::faults::Effect;
 use super::guid;
 use super::partner::{AuditOrder, PartnerCenter};
 use super::query::{FieldFilter, Query};
@@ -179,7 +180,12 @@ pub(super) fn one(center: &PartnerCenter, id: &str) -> Answer {
 /// # Errors
 ///
 /// Answers 400 in the framework's shape for a bad date, window, size or filter, and for a bad continuation token.
-pub(super) fn page(center: &PartnerCenter, query: &Query, now: DateTime<Utc>) -> Result<Answer, Answer> {
+pub(super) fn page(
+    center: &PartnerCenter,
+    query: &Query,
+    effects: &[Effect],
+    now: DateTime<Utc>,
+) -> Result<Answer, Answer> {
     let (page, window) = match query.continuation() {
         Some(token) => {
             let page = Continuation::decode(token, Listing::AuditRecords, center, now)?;
@@ -196,24 +202,34 @@ pub(super) fn page(center: &PartnerCenter, query: &Query, now: DateTime<Utc>) ->
     let to = if center.knobs.audit_delay_seconds == 0 { to } else { to.min(newest) };
     let range = window.ticks_from.max(oldest).min(to)..to;
     let matching = center.audit.records.range(range).map(|(_, record)| record).filter(|record| window.holds(record));
-    let (items, more) = match center.knobs.audit_order {
+    let (mut items, mut more) = match center.knobs.audit_order {
         AuditOrder::OldestFirst => {
             take_page(matching.filter(|record| after.is_none_or(|after| record.ticks > after)), page.size)
         }
-        AuditOrder::NewestFirst => {
+        AuditOrder::NewestFirst | AuditOrder::Shuffled => {
             take_page(matching.rev().filter(|record| after.is_none_or(|after| record.ticks < after)), page.size)
         }
     };
     let uri = window.uri(page.size);
     let mut links = json!({"self": link(&uri)});
+    let mut last = items.last().map(|record| record.ticks.to_string());
+    let mut host = String::new();
+    for effect in effects {
+        match effect {
+            Effect::LoopingNextLink => (last, more) = (page.after.clone(), true),
+            Effect::BackwardsNextLink => (last, more) = (None, true),
+            Effect::ForeignNextLink { host: other } => (host, more) = (format!("https://{other}"), true),
+            _ => {}
+        }
+    }
+    if center.knobs.audit_order == AuditOrder::Shuffled {
+        // The last digits of the ticks are as good as chance, and the same at every reading.
+        items.sort_by_key(|record| record.ticks.to_string().bytes().rev().collect::<Vec<_>>());
+    }
     if more {
-        let next = Continuation {
-            after: items.last().map(|record| record.ticks.to_string()),
-            issued: now.timestamp(),
-            ..page
-        };
+        let next = Continuation { after: last, issued: now.timestamp(), ..page };
         links["next"] = json!({
-            "uri": format!("{uri}&seekOperation=Next"),
+            "uri": format!("{host}{uri}&seekOperation=Next"),
             "method": "GET",
             "headers": [{"key": super::continuation::HEADER, "value": next.encode()}],
         });

@@ -15,6 +15,7 @@ use super::calls::Route;
 use super::continuation;
 use super::customer::Relationship;
 use super::guid;
+use super::mutation::Mutation;
 
 /// One fault: what happens, to which calls, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +67,22 @@ pub enum Effect {
         /// What stands there instead.
         body: WrongBody,
     },
+    /// The right answer, but said to be a web page.
+    WrongContentType,
+    /// The right answer, so many bytes a second.
+    Drip {
+        /// How many.
+        bytes_per_second: u32,
+    },
+    /// An answer that begins and never ends.
+    Endless,
+    /// An answer that is small on the wire and so long unpacked.
+    GzipBomb {
+        /// Its length unpacked.
+        mebibytes: u32,
+    },
+    /// The right answer, compressed, cut off halfway.
+    TruncatedGzip,
     /// 401 without a body, whatever the token.
     Unauthorized,
     /// 403 with the given code.
@@ -113,6 +130,15 @@ pub enum Effect {
     },
     /// `links.next` leads to this very page.
     LoopingNextLink,
+    /// `links.next` leads back to the first page.
+    BackwardsNextLink,
+    /// `links.next` leads past the next page.
+    SkipPage,
+    /// `totalCount` is this, whatever the page holds.
+    LieTotal {
+        /// What it says.
+        total_count: u64,
+    },
     /// A customer's detail has `"billingProfile": null`.
     NullBillingProfile {
         /// The customer.
@@ -124,6 +150,20 @@ pub enum Effect {
         /// The customer.
         #[serde(with = "guid")]
         customer: Uuid,
+    },
+    /// A customer's detail is 403/20002 although the list shows the customer.
+    DetailForbidden {
+        /// The customer.
+        #[serde(with = "guid")]
+        customer: Uuid,
+    },
+    /// A customer looks odd, in its detail and in the list.
+    MutateItem {
+        /// The customer.
+        #[serde(with = "guid")]
+        customer: Uuid,
+        /// In which way.
+        mutation: Mutation,
     },
     /// A list leaves out a customer that the detail shows.
     HideFromList {
@@ -169,6 +209,8 @@ pub enum WrongBody {
     EmptyArray,
     /// `{}`.
     EmptyObject,
+    /// The members that are asked for, each of another type than it should be.
+    WrongTypes,
 }
 
 /// What of a call decides which faults strike it.
@@ -217,13 +259,24 @@ impl Effect {
             | Self::ListedAgain { .. }
             | Self::ForeignNextLink { .. }
             | Self::LoopingNextLink
+            | Self::BackwardsNextLink
+            | Self::SkipPage
+            | Self::LieTotal { .. }
             | Self::HideFromList { .. } => route == Route::List,
-            Self::NullBillingProfile { .. } | Self::DetailNotFound { .. } => route == Route::Get,
+            Self::NullBillingProfile { .. } | Self::DetailNotFound { .. } | Self::DetailForbidden { .. } => {
+                route == Route::Get
+            }
+            Self::MutateItem { .. } => matches!(route, Route::List | Route::Get),
             Self::ExpireContinuation => matches!(route, Route::List | Route::Audit),
             Self::Throttled { .. }
             | Self::ServerError { .. }
             | Self::Truncated
             | Self::WrongBody { .. }
+            | Self::WrongContentType
+            | Self::Drip { .. }
+            | Self::Endless
+            | Self::GzipBomb { .. }
+            | Self::TruncatedGzip
             | Self::Unauthorized
             | Self::Forbidden { .. }
             | Self::Delay { .. }
@@ -233,14 +286,20 @@ impl Effect {
 
     fn fits(&self, target: Target) -> bool {
         match self {
-            Self::NullBillingProfile { customer } | Self::DetailNotFound { customer } => {
-                target.customer == Some(*customer)
-            }
+            Self::NullBillingProfile { customer }
+            | Self::DetailNotFound { customer }
+            | Self::DetailForbidden { customer } => target.customer == Some(*customer),
+            Self::MutateItem { customer, .. } => target.customer.is_none_or(|asked| asked == *customer),
             Self::ExpireContinuation => target.continued,
             Self::Throttled { .. }
             | Self::ServerError { .. }
             | Self::Truncated
             | Self::WrongBody { .. }
+            | Self::WrongContentType
+            | Self::Drip { .. }
+            | Self::Endless
+            | Self::GzipBomb { .. }
+            | Self::TruncatedGzip
             | Self::Unauthorized
             | Self::Forbidden { .. }
             | Self::Delay { .. }
@@ -251,6 +310,9 @@ impl Effect {
             | Self::ListedAgain { .. }
             | Self::ForeignNextLink { .. }
             | Self::LoopingNextLink
+            | Self::BackwardsNextLink
+            | Self::SkipPage
+            | Self::LieTotal { .. }
             | Self::HideFromList { .. } => true,
         }
     }
@@ -266,7 +328,13 @@ impl Effect {
             Self::ConnectionReset => Some(Answer::new(StatusCode::OK, Content::Nothing)),
             Self::ExpireContinuation => Some(continuation::expired()),
             Self::DetailNotFound { .. } => Some(Answer::fault(StatusCode::NOT_FOUND, 1000, "Not found.")),
+            Self::DetailForbidden { .. } => Some(Answer::no_relationship()),
             Self::Truncated
+            | Self::WrongContentType
+            | Self::Drip { .. }
+            | Self::Endless
+            | Self::GzipBomb { .. }
+            | Self::TruncatedGzip
             | Self::Delay { .. }
             | Self::EmptyList
             | Self::ShortList { .. }
@@ -274,7 +342,11 @@ impl Effect {
             | Self::ListedAgain { .. }
             | Self::ForeignNextLink { .. }
             | Self::LoopingNextLink
+            | Self::BackwardsNextLink
+            | Self::SkipPage
+            | Self::LieTotal { .. }
             | Self::NullBillingProfile { .. }
+            | Self::MutateItem { .. }
             | Self::HideFromList { .. } => None,
         }
     }
@@ -351,6 +423,9 @@ fn wrong_body(body: WrongBody) -> Content {
         WrongBody::Null => Content::Verbatim(Value::Null),
         WrongBody::EmptyArray => Content::Verbatim(json!([])),
         WrongBody::EmptyObject => Content::Verbatim(json!({})),
+        WrongBody::WrongTypes => Content::Verbatim(json!({
+            "totalCount": "many", "items": {"id": 7}, "links": [], "id": 7, "companyProfile": [], "billingProfile": "x",
+        })),
     }
 }
 

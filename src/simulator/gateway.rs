@@ -8,14 +8,15 @@ use axum::body::{Bytes, to_bytes};
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Form, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::answer::{Answer, Content, Delivery, RequestIds};
+use super::answer::{Answer, Content, RequestIds};
 use super::calls::Route;
+use super::delivery::Delivery;
 use super::faults::{self, Effect, Target};
 use super::partner::{Knobs, PartnerCenter, UnauthorizedBody};
 use super::query::Query;
@@ -73,7 +74,10 @@ pub(super) async fn answer(State(simulator): State<Simulator>, request: Request)
     let target = call.target(&query);
     let admission = match simulator.admit(&parts, target) {
         Ok(admission) => admission,
-        Err(refusal) => return refusal.render(&Knobs::default(), ids, Delivery::Whole),
+        Err(refusal) => {
+            let refused = refusal.render(&Knobs::default(), ids, Delivery::Whole);
+            return dated(refused, simulator.clock().now());
+        }
     };
     tokio::time::sleep(admission.wait).await;
     let answer = admission.instead.unwrap_or_else(|| {
@@ -82,7 +86,17 @@ pub(super) async fn answer(State(simulator): State<Simulator>, request: Request)
             .with(admission.partner, |center, now| asked.of(center, now))
             .unwrap_or_else(|_: Error| missing_token())
     });
-    answer.render(&admission.knobs, ids, delivery(&admission.effects))
+    let skew = TimeDelta::try_seconds(admission.knobs.date_skew_seconds).unwrap_or_default();
+    let rendered = answer.render(&admission.knobs, ids, Delivery::by(&admission.effects));
+    dated(rendered, simulator.clock().now() + skew)
+}
+
+/// Says when an answer was made: by Partner Center's clock, not by the machine's.
+fn dated(mut response: Response, at: DateTime<Utc>) -> Response {
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(at.into())) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 /// Answers version one of the token endpoint.
@@ -131,13 +145,13 @@ async fn issue(
         return token::WRONG_SECRET.answer(simulator.clock().now(), ids.correlation);
     }
     if let Some(answer) = instead {
-        return answer.render(&Knobs::default(), ids, delivery(&effects));
+        return answer.render(&Knobs::default(), ids, Delivery::by(&effects));
     }
     let issued = simulator.with(partner, |center, now| (token::issue(center, version, &form, now), now));
     match issued {
-        Ok((Ok(token), _)) if delivery(&effects) == Delivery::Truncated => {
+        Ok((Ok(token), _)) if Delivery::by(&effects) != Delivery::Whole => {
             let answer = Answer::new(StatusCode::OK, Content::Verbatim(token));
-            answer.render(&Knobs::default(), ids, Delivery::Truncated)
+            answer.render(&Knobs::default(), ids, Delivery::by(&effects))
         }
         Ok((Ok(token), _)) => Json(token).into_response(),
         Ok((Err(refusal), now)) => refusal.answer(now, ids.correlation),
@@ -202,10 +216,6 @@ fn refusal(center: &mut PartnerCenter, claims: &Claims, now: DateTime<Utc>) -> O
 
 fn missing_token() -> Answer {
     Answer::gateway(StatusCode::UNAUTHORIZED, "Unauthorized. Access token is missing or invalid.")
-}
-
-fn delivery(effects: &[Effect]) -> Delivery {
-    if effects.contains(&Effect::Truncated) { Delivery::Truncated } else { Delivery::Whole }
 }
 
 impl<'a> Call<'a> {
@@ -282,7 +292,7 @@ impl Asked<'_> {
             Call::PutBilling(id) => {
                 self.json().and_then(|body| profiles::put_billing(center, id, self.if_match(), body, now))
             }
-            Call::ListAudit => audit::page(center, self.query, now),
+            Call::ListAudit => audit::page(center, self.query, self.effects, now),
             Call::GetAudit(id) => Ok(audit::one(center, id)),
             Call::GetRegistration => Ok(registration::read(center)),
             Call::CreateRegistration => self.json().and_then(|body| registration::create(center, body, now)),

@@ -10,6 +10,7 @@ use super::answer::Answer;
 use super::continuation::{self, Continuation, Listing};
 use super::customer::{Customer, link};
 use super::faults::Effect;
+use super::mutation::mutated;
 use super::partner::PartnerCenter;
 use super::query::{FieldFilter, Query};
 
@@ -40,7 +41,7 @@ pub(super) fn page(
     let after = start.after.as_deref().and_then(|id| id.parse().ok());
     let (mut items, mut more) = select(center, &condition, after, start.size, effects);
     let mut last = items.last().map(|customer| customer.id);
-    let mut host = None;
+    let (mut host, mut total) = (None, None);
     for effect in effects {
         match effect {
             Effect::EmptyList => (items, more) = (Vec::new(), false),
@@ -52,6 +53,12 @@ pub(super) fn page(
                 last = Some(items[items.len() - 2].id);
             }
             Effect::LoopingNextLink => (last, more) = (after, true),
+            Effect::BackwardsNextLink => (last, more) = (None, true),
+            Effect::SkipPage if more => {
+                let (skipped, beyond) = select(center, &condition, last, start.size, effects);
+                (last, more) = (skipped.last().map(|customer| customer.id), beyond);
+            }
+            Effect::LieTotal { total_count } => total = Some(*total_count),
             Effect::ForeignNextLink { host: other } => (host, more) = (Some(other.as_str()), true),
             _ => {}
         }
@@ -62,9 +69,10 @@ pub(super) fn page(
         links["next"] = next_link(center, &next, host);
     }
     let [ahead, behind] = shown_again(center, effects, after.is_none(), !more);
-    let shown: Vec<_> = ahead.into_iter().chain(items.into_iter().map(Customer::list_item)).chain(behind).collect();
+    let item = |customer: &Customer| mutated(customer.list_item(), customer.id, effects);
+    let shown: Vec<_> = ahead.into_iter().chain(items.into_iter().map(item)).chain(behind).collect();
     Ok(Answer::resource(json!({
-        "totalCount": shown.len(),
+        "totalCount": total.unwrap_or(shown.len() as u64),
         "items": shown,
         "links": links,
         "attributes": {"objectType": "Collection"},

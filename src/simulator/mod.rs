@@ -6,7 +6,7 @@
 //! - [`partner`], [`customer`], [`audit`], [`registration`]: what is held, and the JSON it is shown as; [`webhooks`]:
 //!   the events it sends.
 //! - `gateway`: how a call comes in (token, limiter, faults, latency), `list` and `profiles`: how it is answered.
-//! - [`faults`]: what can go wrong on request; [`seed`]: where customers come from; `snapshot`: how all is kept.
+//! - [`faults`], [`mutation`]: what can go wrong on request, with a call and with one record, and `delivery` on the way; [`seed`]: where customers come from; `snapshot`: how all is kept.
 //!
 //! Shapes and numbers come from the project's fact sheet about Partner Center; comments name its sections
 //! (`FACTS.md 2.1`). Nothing here calls out but [`webhooks`], when it is told to, and no customer is a real person or company.
@@ -45,6 +45,8 @@ pub mod calls;
 
 pub mod faults;
 
+pub mod mutation;
+
 pub mod clock;
 
 pub mod seed;
@@ -66,6 +68,8 @@ mod continuation;
 mod query;
 
 mod answer;
+
+mod delivery;
 
 mod shape;
 

@@ -98,6 +98,8 @@ pub struct Knobs {
     pub audit_delay_seconds: u32,
     /// Whether the audit log lists every record twice.
     pub audit_duplicates: bool,
+    /// How many seconds the `Date` of every answer is ahead of the simulated time; negative is behind.
+    pub date_skew_seconds: i64,
 }
 
 impl Default for Knobs {
@@ -121,6 +123,7 @@ impl Default for Knobs {
             lag_seconds: 0,
             audit_delay_seconds: 0,
             audit_duplicates: false,
+            date_skew_seconds: 0,
         }
     }
 }
@@ -133,6 +136,8 @@ pub enum AuditOrder {
     NewestFirst,
     /// As in a recorded body.
     OldestFirst,
+    /// Pages from the newest on, and no order within a page.
+    Shuffled,
 }
 
 /// What stands in the body of a 401.

@@ -9,6 +9,7 @@ use super::answer::Answer;
 use super::audit::{self, AuditEntry};
 use super::customer::{BillingProfile, Customer, link};
 use super::faults::Effect;
+use super::mutation::mutated;
 use super::partner::PartnerCenter;
 use super::past::{self, Standing};
 use super::shape;
@@ -26,10 +27,10 @@ pub(super) fn customer(
 ) -> Result<Answer, Answer> {
     let customer = match past::shown(center, guid(id)?, now) {
         Standing::Customer(customer) => customer,
-        Standing::Former => return Err(no_relationship()),
+        Standing::Former => return Err(Answer::no_relationship()),
         Standing::Unknown => return Err(unknown_tenant()),
     };
-    let mut resource = customer.resource();
+    let mut resource = mutated(customer.resource(), customer.id, effects);
     let without_profile = effects.iter().any(|effect| matches!(effect, Effect::NullBillingProfile { .. }));
     if without_profile {
         // The null has to reach the caller, so the resource goes out in the dress that keeps nulls.
@@ -168,17 +169,13 @@ pub(super) fn organization(center: &PartnerCenter) -> Answer {
 pub(super) fn find<'a>(center: &'a PartnerCenter, id: &str) -> Result<&'a Customer, Answer> {
     let id = guid(id)?;
     if center.former.contains_key(&id) {
-        return Err(no_relationship());
+        return Err(Answer::no_relationship());
     }
     center.customers.get(&id).ok_or_else(unknown_tenant)
 }
 
 fn guid(id: &str) -> Result<Uuid, Answer> {
     Uuid::parse_str(id).map_err(|_| Answer::fault(StatusCode::BAD_REQUEST, 900_118, "The customer id is not valid."))
-}
-
-fn no_relationship() -> Answer {
-    Answer::fault(StatusCode::FORBIDDEN, 20_002, "No relationship between caller and account.")
 }
 
 fn unknown_tenant() -> Answer {

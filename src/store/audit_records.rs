@@ -6,7 +6,25 @@ use sqlx::Row;
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::store::upstream::tenant;
-use crate::store::{Error, Tx};
+use crate::store::{Error, Store, Tx};
+
+impl Store {
+    /// Since when the oldest operation is under way that was first met after `since` and has not ended as far as is known.
+    pub async fn audit_record_in_progress(
+        &self,
+        account: &PartnerAccountId,
+        since: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        const SELECT: &str = "
+            SELECT min(p.seen_at) FROM audit_record_seen p
+            WHERE p.account = $1 AND p.seen_at >= $2 AND p.status = 'progress' AND NOT EXISTS (
+                SELECT 1 FROM audit_record_seen e
+                WHERE e.account = p.account AND e.record_id = p.record_id AND e.status <> 'progress'
+            )";
+        let row = sqlx::query(SELECT).bind(account.as_str()).bind(since.micros()).fetch_one(&self.readers).await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
+    }
+}
 
 impl Tx {
     /// Remembers a record in a status; returns whether it was not met before.

@@ -3,21 +3,22 @@
 //! The log is read by whole UTC days, comes without an order and is late, so today and yesterday are read every time
 //! and each record counts once. A record only says which customer to look at; its values are never read.
 
-use chrono::{Days, NaiveDate};
+use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::domain::look::LookCause;
 use crate::domain::upstream_change::REMOVAL;
-use crate::partner_center::audit_records::{AuditRecord, AuditStatus};
+use crate::partner_center::audit_records::{self, AuditPage, AuditRecord, AuditStatus};
 use crate::partner_center::error::{Call, Error, Problem};
-use crate::store::{self, Priority};
+use crate::store::{self, Priority, RunCause, RunKind};
+use crate::sync::audit_window::Window;
+use crate::sync::progress::{Oldest, WAITED_FOR};
 use crate::sync::{Interruption, Worker};
 
-/// The window of one question is at most 30 days (FACTS 5.1).
-const WINDOW_DAYS: u64 = 29;
-/// Records are met again for two days; after four nobody asks for them.
-const FORGET_AFTER: std::time::Duration = std::time::Duration::from_secs(4 * 24 * 3600);
+/// Records are met again for two days, or for as long as an older one is under way; after ten nobody asks for them.
+const FORGET_AFTER: Duration = Duration::from_secs(10 * 24 * 3600);
 /// More pages than this are no day's log.
 const PAGES_MAX: usize = 10_000;
 /// The problem of an account whose log cannot be read.
@@ -47,19 +48,6 @@ const fn is_about_the_log(error: &Error) -> bool {
     }
 }
 
-fn utc_day(instant: Timestamp) -> NaiveDate {
-    instant.to_utc().date_naive()
-}
-
-/// The days to read: from the day before the last reading, at most a window, up to today.
-fn days(last: Option<Timestamp>, now: Timestamp) -> (NaiveDate, NaiveDate) {
-    let today = utc_day(now);
-    let earliest = today.checked_sub_days(Days::new(WINDOW_DAYS)).unwrap_or(today);
-    let since = last.map_or(today, utc_day);
-    let from = since.checked_sub_days(Days::new(1)).unwrap_or(since);
-    (from.clamp(earliest, today), today)
-}
-
 impl Worker {
     /// Reads the log. Put off before the rest is: a log that alone is throttled leaves room for the other duties.
     pub(super) async fn read_audit_log(&mut self, now: Timestamp) -> Result<(), Interruption> {
@@ -85,7 +73,10 @@ impl Worker {
         };
         tracing::warn!(account = %self.account, error = %error, "the audit log cannot be read");
         let account = &self.account;
-        let detail = format!("the audit log cannot be read ({error}); changes are found at night and by the list");
+        let detail = format!(
+            "the audit log cannot be read ({error}); changes are found at night and by the list. If that does not pass by \
+             itself, check whether Partner Center is available and lets the application read audit records"
+        );
         self.store.write("note_problem", async |tx| tx.note_problem(account, UNREADABLE, &detail).await).await?;
         self.audit_log_is_unreadable = true;
         Ok(())
@@ -103,16 +94,27 @@ impl Worker {
     /// Reads the log to its end and marks whom it is about.
     async fn poll_audit_log(&mut self, now: Timestamp) -> Result<(), Interruption> {
         let readings = self.store.last_readings(&self.account).await?;
-        let (from, to) = days(readings.audit_polled_at, now);
-        let mut link = None;
-        for _ in 0..PAGES_MAX {
-            let page = self.upstream.audit_records(from, to, link.as_ref()).await?;
-            self.trouble.note_answer();
-            self.heed(&page.records).await?;
-            match page.next {
-                Some(next) if link.as_ref() != Some(&next) => link = Some(next),
-                // The end, or a link that leads to itself.
-                Some(_) | None => break,
+        let in_progress = self.in_progress_since(now).await?;
+        let window = Window::of(readings.audit_polled_at, in_progress, now, self.upstream.clock_skew());
+        if window.has_a_gap {
+            // Partner Center forgets what is older: the log can no longer say what changed, a look at everybody can.
+            tracing::warn!(account = %self.account, "the audit log was not read for so long that everybody is looked at");
+            self.start_run(RunKind::Full, RunCause::Scheduled).await?;
+        }
+        let mut oldest = Oldest::at(now);
+        for (from, to) in window.questions() {
+            let mut link = None;
+            let mut shown = Shown::default();
+            loop {
+                let page = self.upstream.audit_records(from, to, link.as_ref()).await?;
+                self.trouble.note_answer();
+                self.heed(&page.records, &mut oldest, now).await?;
+                shown.take(&page)?;
+                // The same link would be met as pages that show nothing new.
+                match page.next {
+                    Some(next) => link = Some(next),
+                    None => break,
+                }
             }
         }
         let account = &self.account;
@@ -122,13 +124,34 @@ impl Worker {
                 tx.note_audit_polled(account, now).await
             })
             .await?;
+        self.in_progress.read(oldest.found());
         Ok(())
     }
 
-    async fn heed(&self, records: &[AuditRecord]) -> Result<(), Interruption> {
-        let done = |record: &&AuditRecord| record.status == AuditStatus::Succeeded;
-        let about: Vec<_> = records.iter().filter(done).filter_map(|record| Some((record, record.customer?))).collect();
-        if about.is_empty() {
+    async fn in_progress_since(&self, now: Timestamp) -> Result<Option<Timestamp>, Interruption> {
+        match self.in_progress.known() {
+            Some(since) => Ok(since),
+            None => Ok(self.store.audit_record_in_progress(&self.account, now.minus(WAITED_FOR)).await?),
+        }
+    }
+
+    /// Marks whom the records are about, and remembers what is under way.
+    async fn heed(&self, records: &[AuditRecord], oldest: &mut Oldest, now: Timestamp) -> Result<(), Interruption> {
+        let mut about = Vec::new();
+        let mut under_way = Vec::new();
+        for record in records {
+            match (&record.status, record.customer) {
+                // A status that nobody knows may mean that something changed: a look costs less than a change unseen.
+                (AuditStatus::Succeeded | AuditStatus::Other(_), Some(tenant)) => about.push((record, tenant)),
+                (AuditStatus::Progress, Some(_)) if may_change_a_customer(&record.operation) => {
+                    oldest.note(record.at.unwrap_or(now));
+                    under_way.push(record);
+                }
+                (AuditStatus::Progress | AuditStatus::Failed | AuditStatus::Declined, _)
+                | (AuditStatus::Succeeded | AuditStatus::Other(_), None) => {}
+            }
+        }
+        if about.is_empty() && under_way.is_empty() {
             return Ok(());
         }
         let account = &self.account;
@@ -161,6 +184,9 @@ impl Worker {
                 }
                 dirty.sort_unstable();
                 dirty.dedup();
+                for record in &under_way {
+                    tx.meet_audit_record(account, &record.id, PROGRESS).await?;
+                }
                 if !dirty.is_empty() {
                     tx.mark_dirty(account, &dirty, Priority::Signal, LookCause::AuditLog).await?;
                     for (tenant, record) in explaining {
@@ -201,44 +227,43 @@ impl Worker {
     }
 }
 
-/// The status under which a record is remembered.
+/// The status under which a record is remembered that has been acted on.
 const SUCCEEDED: &str = "succeeded";
+/// The status of one that is waited for.
+const PROGRESS: &str = "progress";
+
+/// What one reading of a window has shown: whoever follows links must notice that they lead in a circle, and a circle is
+/// not the end.
+#[derive(Debug, Default)]
+struct Shown {
+    ids: HashSet<String>,
+    stale: u32,
+    pages: usize,
+}
+
+impl Shown {
+    /// A page that names nobody new, and an empty one, of which there may be some.
+    const REPEATED: u32 = 10;
+    const EMPTY: u32 = 1;
+    const STALE_MAX: u32 = 30;
+
+    fn take(&mut self, page: &AuditPage) -> Result<(), Error> {
+        let before = self.ids.len();
+        self.ids.extend(page.records.iter().map(|record| record.id.clone()));
+        let weight = if page.records.is_empty() { Self::EMPTY } else { Self::REPEATED };
+        self.stale = if self.ids.len() > before { 0 } else { self.stale + weight };
+        self.pages += 1;
+        let goes_on = page.next.is_some();
+        if goes_on && (self.stale >= Self::STALE_MAX || self.pages >= PAGES_MAX) {
+            return Err(audit_records::circle());
+        }
+        Ok(())
+    }
+}
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
-
     use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        DateTime::parse_from_rfc3339(text).expect("a well-formed time").to_utc().into()
-    }
-
-    fn window(last: Option<&str>, now: &str) -> (String, String) {
-        let (from, to) = days(last.map(at), at(now));
-        (from.to_string(), to.to_string())
-    }
-
-    #[test]
-    fn the_day_before_the_last_reading_is_read_again() {
-        assert_eq!(window(None, "2026-03-10T12:00:00Z"), ("2026-03-09".into(), "2026-03-10".into()));
-        let just_now = window(Some("2026-03-10T11:59:00Z"), "2026-03-10T12:00:00Z");
-        assert_eq!(just_now, ("2026-03-09".into(), "2026-03-10".into()));
-        let over_midnight = window(Some("2026-03-09T23:59:00Z"), "2026-03-10T00:00:30Z");
-        assert_eq!(over_midnight, ("2026-03-08".into(), "2026-03-10".into()));
-    }
-
-    #[test]
-    fn a_long_gap_is_read_as_far_back_as_one_question_reaches() {
-        let gap = window(Some("2025-12-01T00:00:00Z"), "2026-03-10T12:00:00Z");
-        assert_eq!(gap, ("2026-02-09".into(), "2026-03-10".into()));
-    }
-
-    #[test]
-    fn a_clock_that_went_back_asks_for_no_future() {
-        let back = window(Some("2026-03-20T00:00:00Z"), "2026-03-10T12:00:00Z");
-        assert_eq!(back, ("2026-03-10".into(), "2026-03-10".into()));
-    }
 
     #[test]
     fn operations_of_customers_and_relationships_are_heeded_and_orders_are_not() {

@@ -18,6 +18,8 @@ use crate::sync::{Interruption, Worker};
 /// Customers taken per question that may be open at a time: enough to keep every slot busy, few enough that urgent
 /// work does not wait long behind a batch.
 const BATCH_PER_SLOT: usize = 4;
+/// Of so many customers or more, half that cannot be read are no matter of those customers.
+const TELLING: usize = 20;
 
 /// A question about a customer, through a connection that counts its calls.
 struct Asking {
@@ -32,12 +34,15 @@ impl Worker {
     /// Looks at one batch of dirty customers; returns whether there were any.
     pub(super) async fn drain(&mut self) -> Result<bool, Interruption> {
         let slots = self.concurrency.get();
-        let limit = u32::try_from(slots.saturating_mul(BATCH_PER_SLOT)).unwrap_or(u32::MAX);
+        // After a failure that was nobody's own one customer shows whether it has passed, before many are asked about.
+        let limit = if self.is_broken { 1 } else { slots.saturating_mul(BATCH_PER_SLOT) };
+        let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let batch = self.store.dirty_customers(&self.account, self.clock.now(), limit).await?;
         if batch.is_empty() {
             return Ok(false);
         }
         let (answers, failure) = self.ask(batch).await?;
+        self.is_broken = failure.is_some() || (self.is_broken && answers.is_empty());
         if !answers.is_empty() {
             self.apply(&answers).await?;
             self.trouble.note_answer();
@@ -89,9 +94,8 @@ impl Worker {
         for (work, error) in &failed {
             self.postpone(*work, error).await?;
         }
-        // Nobody could be read: it is not about the customers.
-        if answers.is_empty() && failed.len() > 1 && failure.is_none() {
-            failure = failed.pop().map(|(_, error)| error).filter(|error| error.fate() != Fate::CustomerRefused);
+        if failure.is_none() && self.is_nobodys_own(answers.len(), failed.len()) {
+            failure = failed.into_iter().map(|(_, error)| error).find(|error| error.fate() != Fate::CustomerRefused);
         }
         Ok((answers, failure))
     }
@@ -119,6 +123,13 @@ impl Worker {
             })
             .await?;
         Ok(())
+    }
+
+    /// Whether so many failures beside so many answers are not about the customers: nobody could be read, or half of many
+    /// could not, or the one that was to show whether it has passed.
+    const fn is_nobodys_own(&self, answered: usize, failed: usize) -> bool {
+        let of_many = answered + failed >= TELLING && failed * 2 >= answered + failed;
+        of_many || (answered == 0 && (failed > 1 || (failed == 1 && self.is_broken)))
     }
 
     async fn postpone(&self, work: DirtyCustomer, error: &Error) -> Result<(), Interruption> {

@@ -1,10 +1,8 @@
 //! Reads the customer list of the runs under way, page by page. The list says who is new, gone or renamed; it never
 //! says anything about a contact, and it changes no customer.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::clock::Timestamp;
-use crate::domain::ids::RunId;
+use crate::domain::observation::ListedCustomer;
 use crate::partner_center::customers::CustomerPage;
 use crate::partner_center::error::Fate;
 use crate::partner_center::links::PageLink;
@@ -14,21 +12,6 @@ use crate::sync::{Interruption, Worker};
 
 /// How often a listing that breaks off begins anew before its run is given up.
 const RESTARTS_MAX: u32 = 3;
-
-/// The links a listing has followed, so that one that leads in a circle is noticed.
-#[derive(Debug, Default)]
-pub(super) struct SeenLinks(HashMap<RunId, HashSet<String>>);
-
-impl SeenLinks {
-    /// Remembers a link; false when the run has followed it before.
-    fn is_new(&mut self, run: RunId, link: &str) -> bool {
-        self.0.entry(run).or_default().insert(link.to_owned())
-    }
-
-    fn forget(&mut self, run: RunId) {
-        self.0.remove(&run);
-    }
-}
 
 impl Worker {
     /// Reads on in the list, unless it failed just now; returns whether there is more to read. Only a failure that
@@ -77,7 +60,7 @@ impl Worker {
             Err(error) => {
                 self.count_failed_page(run, tally).await?;
                 match error.fate() {
-                    Fate::ListingRestart => self.begin_anew(run, &error.to_string()).await,
+                    Fate::ListingRestart => self.begin_anew(run, &error.to_string(), &[]).await,
                     Fate::Retry { .. } | Fate::AccountBlocked { .. } | Fate::CustomerRefused => Err(error.into()),
                 }
             }
@@ -102,10 +85,10 @@ impl Worker {
         if page.skipped > 0 {
             tracing::warn!(account = %self.account, run = %run.id, skipped = page.skipped, "list items without a readable id");
         }
-        let next = page.next.map(|next| next.to_string());
-        if next.as_deref().is_some_and(|next| !self.seen_links.is_new(run.id, next)) {
+        let next = page.next.as_ref().map(ToString::to_string);
+        if let Err(problem) = self.listings.take(run, &page, next.as_deref()) {
             self.count_failed_page(run, tally).await?;
-            return self.begin_anew(run, "the customer list leads in a circle").await;
+            return self.begin_anew(run, problem, &page.customers).await;
         }
         if planted!("page-checkpoint-before-rows") && next.is_some() {
             self.store.write("save_page", async |tx| tx.save_page(run, &[], next.as_deref()).await).await?;
@@ -122,7 +105,7 @@ impl Worker {
             })
             .await?;
         if next.is_none() {
-            self.seen_links.forget(run.id);
+            self.listings.forget(run.id);
             let missing = self.store.missing_in_listing(run).await?;
             self.store.write("finish_listing", async |tx| tx.finish_listing(run, &missing).await).await?;
             self.list_done(self.clock.now()).await?;
@@ -130,14 +113,20 @@ impl Worker {
         Ok(())
     }
 
-    async fn begin_anew(&mut self, run: &SyncRun, problem: &str) -> Result<(), Interruption> {
+    /// Begins the listing anew. Whom its last page named is noted all the same: they exist, whatever the list lacks.
+    async fn begin_anew(&mut self, run: &SyncRun, problem: &str, named: &[ListedCustomer]) -> Result<(), Interruption> {
         tracing::warn!(account = %self.account, run = %run.id, problem, "the listing begins anew");
-        self.seen_links.forget(run.id);
+        self.listings.forget(run.id);
         self.list_failed(self.clock.now(), None, problem).await?;
-        if run.listing_restarts >= RESTARTS_MAX {
-            return self.end_run(run, Some(problem)).await;
-        }
-        self.store.write("restart_listing", async |tx| tx.restart_listing(run).await).await?;
-        Ok(())
+        let is_last = run.listing_restarts >= RESTARTS_MAX;
+        self.store
+            .write("restart_listing", async |tx| {
+                if !named.is_empty() {
+                    tx.save_page(run, named, None).await?;
+                }
+                if is_last { Ok(()) } else { tx.restart_listing(run).await }
+            })
+            .await?;
+        if is_last { self.end_run(run, Some(problem)).await } else { Ok(()) }
     }
 }

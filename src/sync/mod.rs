@@ -7,13 +7,17 @@
 
 mod answers;
 mod audit_poll;
+mod audit_window;
 mod drain;
 mod health;
 mod listing;
+mod notices;
+mod progress;
 mod promise;
 mod removals;
 mod runs;
 mod second_looks;
+mod seen;
 mod supervisor;
 mod tickets;
 mod trouble;
@@ -32,8 +36,10 @@ use crate::domain::webhook_secret::WebhookSecret;
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::Error as UpstreamError;
 use crate::store::{self, Store};
-use crate::sync::listing::SeenLinks;
+use crate::sync::notices::Notices;
+use crate::sync::progress::InProgress;
 use crate::sync::promise::Promise;
+use crate::sync::seen::Listings;
 use crate::sync::tickets::Tickets;
 use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
@@ -57,10 +63,14 @@ pub struct Worker {
     clock: Clock,
     tickets: Tickets,
     trouble: Trouble,
-    seen_links: SeenLinks,
+    listings: Listings,
     audit: Duty,
     list: Duty,
     audit_log_is_unreadable: bool,
+    in_progress: InProgress,
+    /// Looking at customers failed last time, and not because of them.
+    is_broken: bool,
+    notices: Notices,
     webhook: Option<WebhookPlan>,
     promise: Promise,
     webhook_due_at: Timestamp,
@@ -100,10 +110,13 @@ impl Worker {
             clock,
             tickets: Tickets::default(),
             trouble: Trouble::default(),
-            seen_links: SeenLinks::default(),
+            listings: Listings::default(),
             audit: Duty::due_at(now),
             list: Duty::due_at(now),
             audit_log_is_unreadable: false,
+            in_progress: InProgress::default(),
+            is_broken: false,
+            notices: Notices::unseen(now),
             webhook: None,
             promise,
             webhook_due_at: now,
@@ -178,6 +191,7 @@ impl Worker {
         }
         self.forget_trouble().await?;
         self.look_at_the_promise(now).await?;
+        self.look_at_the_notices(now, finished_a_run).await?;
         if listed_more || drained_more || finished_a_run {
             return Ok(now);
         }

@@ -34,7 +34,8 @@ impl Worker {
         Ok([full, self.list_diff_due_at().await?].into_iter().flatten().min())
     }
 
-    async fn start_run(&self, kind: RunKind, cause: RunCause) -> Result<(), Interruption> {
+    /// Starts a run, unless one of that kind is under way.
+    pub(super) async fn start_run(&self, kind: RunKind, cause: RunCause) -> Result<(), Interruption> {
         let account = &self.account;
         let started = self
             .store

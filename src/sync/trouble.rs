@@ -120,6 +120,11 @@ pub(super) fn concerns_the_account(error: &Error) -> bool {
     }
 }
 
+/// What an operator is told of a failure that should pass by itself.
+fn unavailable(error: &Error) -> String {
+    format!("{error}; if that does not pass by itself, check the network and whether Partner Center is available")
+}
+
 /// The n-th rest of a series that doubles.
 fn doubled(first: Duration, longest: Duration, failures: u32) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1).min(16))).min(longest)
@@ -142,7 +147,7 @@ impl Worker {
             Fate::Retry { after } => {
                 let rest = after
                     .map_or_else(|| doubled(FIRST_REST, LONGEST_REST, failures), |after| after.min(LONGEST_ASKED_REST));
-                (rest, (failures >= WORTH_SAYING).then(|| ("SOURCE_UNAVAILABLE", error.to_string())))
+                (rest, (failures >= WORTH_SAYING).then(|| ("SOURCE_UNAVAILABLE", unavailable(error))))
             }
             Fate::AccountBlocked { reason, remedy } => {
                 let rest = doubled(FIRST_BLOCKED_REST, LONGEST_BLOCKED_REST, failures);
@@ -197,7 +202,10 @@ impl Worker {
         self.list.failed(now, FIRST_REST, error);
         if self.list.is_worth_saying() {
             let account = &self.account;
-            let detail = format!("the customer list cannot be read ({detail}); new customers may be missing");
+            let detail = format!(
+                "the customer list cannot be read ({detail}); new customers may be missing, and nobody is ended. If that \
+                 does not pass by itself, check whether Partner Center is available and lets the application read customers"
+            );
             self.store
                 .write("note_problem", async |tx| tx.note_problem(account, LIST_UNREADABLE, &detail).await)
                 .await?;
@@ -222,11 +230,14 @@ impl Worker {
             return Ok(());
         }
         self.trouble.failures = 0;
-        // A problem may also stand from before a restart; those of the audit log and the list are their own.
+        // A problem may also stand from before a restart; those of the audit log and the list are their own, and so
+        // is a notice.
         let others = self.audit_log_is_unreadable || self.list.said || self.promise.is_said_to_be_broken();
         if self.trouble.said || !(self.trouble.checked || others) {
-            let account = &self.account;
-            self.store.write("clear_problem", async |tx| tx.clear_problem(account).await).await?;
+            if !self.a_notice_is_told().await? {
+                let account = &self.account;
+                self.store.write("clear_problem", async |tx| tx.clear_problem(account).await).await?;
+            }
             self.trouble.said = false;
             self.trouble.checked = true;
         }

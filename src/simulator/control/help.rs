@@ -54,15 +54,28 @@ Things go wrong (once, or "repeat":"always"; "on" limits to token, list, get, bi
   curl -s -X POST http://{host}/control/v1/partners/contoso/faults -d '{"effect":"short_list","items":3}'
   curl -s -X POST http://{host}/control/v1/partners/contoso/faults -d "{\"effect\":\"detail_not_found\",\"customer\":\"$ID\"}"
   curl -s -X DELETE http://{host}/control/v1/partners/contoso/faults
-  further effects: truncated, unauthorized, forbidden {code}, delay {milliseconds}, connection_reset, empty_list,
-  expire_continuation, duplicate_across_pages, foreign_next_link {host}, looping_next_link,
-  null_billing_profile {customer}, hide_from_list {customer},
-  listed_again {customer, ahead, relationship, companyName}
+  curl -s -X POST http://{host}/control/v1/partners/contoso/faults -d '{"effect":"gzip_bomb","mebibytes":64,"on":"list"}'
+  curl -s -X POST http://{host}/control/v1/partners/contoso/faults -d "{\"effect\":\"mutate_item\",\"customer\":\"$ID\",\"mutation\":\"lone_surrogate\",\"repeat\":\"always\"}"
+  whole calls: throttled {retryAfter: {"seconds": n} (also 0, or 864000), {"http_date": seconds from now} or "absent"},
+    server_error {status, body: json, html, empty}, connection_reset, unauthorized, forbidden {code}
+  slowly or too much: delay {milliseconds} before the first byte, drip {bytesPerSecond}, endless, gzip_bomb {mebibytes}
+  broken on the way: truncated, truncated_gzip, wrong_content_type,
+    wrong_body {body: html, null, empty_array, empty_object, wrong_types}
+  lists: empty_list, short_list {items}, skip_page, lie_total {totalCount}, hide_from_list {customer},
+    duplicate_across_pages, listed_again {customer, ahead, relationship, companyName},
+    expire_continuation, looping_next_link, backwards_next_link, foreign_next_link {host};
+    the last three with "on":"audit" in the audit log as well
+  one customer: null_billing_profile, detail_not_found, detail_forbidden (each {customer}), mutate_item {customer,
+    mutation: unknown_members, unknown_relationship, long_text, lone_surrogate, nul, right_to_left, wrong_types,
+    null_contact, no_id}
+  No TLS is spoken here: a service that is told https://{host} meets a failing handshake. No name is needed here: one
+  that is told https://partner-center.invalid meets a failing resolver.
 
 Behaviour, tokens, time
   curl -s http://{host}/control/v1/partners/contoso/knobs
   curl -s -X PATCH http://{host}/control/v1/partners/contoso/knobs -d '{"limitPerMinute":500,"latencyMilliseconds":50}'
   curl -s -X PATCH http://{host}/control/v1/partners/contoso/knobs -d '{"lagSeconds":30,"auditDelaySeconds":120,"auditDuplicates":true}'
+  curl -s -X PATCH http://{host}/control/v1/partners/contoso/knobs -d '{"dateSkewSeconds":-900,"auditOrder":"shuffled"}'
   curl -s -X POST http://{host}/control/v1/partners/contoso/revoke-tokens
   curl -s -X POST http://{host}/control/v1/clock -d '{"advanceSeconds":86400}'
   curl -s -X POST http://{host}/control/v1/clock -d '{"stopAt":"2026-02-03T04:05:06Z"}'

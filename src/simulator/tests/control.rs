@@ -130,3 +130,48 @@ async fn an_unknown_partner_is_named_as_the_problem() {
     assert_eq!(reply.status, 404);
     assert_eq!(reply.json()["message"], "there is no such partner");
 }
+
+#[tokio::test]
+async fn every_fault_is_reached_and_explained() {
+    let world = World::with(1).await;
+    let (help, faults) = (world.get("/control/v1").await.text, format!("{CONTOSO}/faults"));
+    let id = world.first().id.to_string();
+    let bodies = [
+        json!({"effect": "throttled", "retryAfter": {"http_date": 60}}),
+        json!({"effect": "server_error", "status": 502, "body": "empty"}),
+        json!({"effect": "truncated"}),
+        json!({"effect": "wrong_body", "body": "wrong_types"}),
+        json!({"effect": "wrong_content_type"}),
+        json!({"effect": "drip", "bytesPerSecond": 1}),
+        json!({"effect": "endless"}),
+        json!({"effect": "gzip_bomb", "mebibytes": 64}),
+        json!({"effect": "truncated_gzip"}),
+        json!({"effect": "unauthorized"}),
+        json!({"effect": "forbidden", "code": 20_002}),
+        json!({"effect": "delay", "milliseconds": 1}),
+        json!({"effect": "connection_reset"}),
+        json!({"effect": "empty_list"}),
+        json!({"effect": "short_list", "items": 1}),
+        json!({"effect": "skip_page"}),
+        json!({"effect": "lie_total", "totalCount": 9}),
+        json!({"effect": "expire_continuation"}),
+        json!({"effect": "duplicate_across_pages"}),
+        json!({"effect": "foreign_next_link", "host": "evil.example"}),
+        json!({"effect": "looping_next_link"}),
+        json!({"effect": "backwards_next_link"}),
+        json!({"effect": "null_billing_profile", "customer": id}),
+        json!({"effect": "detail_not_found", "customer": id}),
+        json!({"effect": "detail_forbidden", "customer": id}),
+        json!({"effect": "mutate_item", "customer": id, "mutation": "lone_surrogate"}),
+        json!({"effect": "hide_from_list", "customer": id}),
+    ];
+    for body in &bodies {
+        let reply = world.send(Method::POST, &faults, body.clone()).await;
+        assert_eq!(reply.status, 201, "{body}: {}", reply.text);
+        assert!(help.contains(body["effect"].as_str().unwrap()), "{body} is not explained");
+    }
+    assert_eq!(world.get(&faults).await.json().as_array().unwrap().len(), bodies.len());
+    let knobs = json!({"dateSkewSeconds": -900, "auditOrder": "shuffled"});
+    let changed = world.send(Method::PATCH, &format!("{CONTOSO}/knobs"), knobs).await.json();
+    assert_eq!((&changed["dateSkewSeconds"], &changed["auditOrder"]), (&json!(-900), &json!("shuffled")));
+}

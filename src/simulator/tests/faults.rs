@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::*;
 use crate::simulator::calls::Route;
 use crate::simulator::faults::{Effect, ErrorBody, Fault, RetryAfter, WrongBody};
+use crate::simulator::mutation::Mutation;
 
 const LIST: &str = "/v1/customers";
 
@@ -192,4 +193,120 @@ async fn a_fault_strikes_its_own_partner_only() {
     faults.push(Fault::always(Effect::Unauthorized)).unwrap();
     world.token = world.token_of(1).await;
     assert_eq!(world.get(LIST).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_or_never_ends_begins() {
+    let world = World::with(1).await;
+    for effect in [Effect::Drip { bytes_per_second: 50 }, Effect::Endless] {
+        world.once(effect.clone());
+        let mut response = world.request(Method::GET, LIST).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let first = response.chunk().await.unwrap().unwrap();
+        match effect {
+            Effect::Endless => assert!(first.iter().all(|byte| *byte == b' ')),
+            _ => assert_eq!(first.len(), 1),
+        }
+        assert!(response.chunk().await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn compressed_answers_are_bombs_or_have_no_end() {
+    let world = World::with(20).await;
+    world.once(Effect::GzipBomb { mebibytes: 3 });
+    let reply = world.get(LIST).await;
+    assert_eq!((reply.text.len(), reply.text.trim()), (3 * 1024 * 1024, ""));
+    world.once(Effect::TruncatedGzip);
+    let response = world.request(Method::GET, LIST).send().await.unwrap();
+    assert!(response.text().await.is_err());
+}
+
+#[tokio::test]
+async fn a_right_answer_may_be_said_to_be_a_web_page() {
+    let world = World::with(2).await;
+    world.once(Effect::WrongContentType);
+    let reply = world.get(LIST).await;
+    assert_eq!(reply.header("content-type"), Some("text/html; charset=utf-8"));
+    assert_eq!(reply.ids().len(), 2);
+}
+
+#[tokio::test]
+async fn a_page_is_skipped_or_leads_back_and_a_count_lies() {
+    let world = World::with(6).await;
+    let all = world.get(LIST).await.ids();
+    world.once(Effect::SkipPage);
+    let page = world.get("/v1/customers?size=2").await;
+    assert_eq!(world.follow(&page).await.ids(), all[4..]);
+    let page = world.get("/v1/customers?size=2").await;
+    world.once(Effect::BackwardsNextLink);
+    let second = world.follow(&page).await;
+    assert_eq!(world.follow(&second).await.ids(), all[..2]);
+    world.once(Effect::LieTotal { total_count: 99 });
+    let reply = world.get(LIST).await;
+    assert_eq!((&reply.json()["totalCount"], reply.ids().len()), (&json!(99), 6));
+}
+
+#[tokio::test]
+async fn the_audit_log_leads_elsewhere_and_back_too() {
+    let world = World::with(1).await;
+    for number in 0..3 {
+        world.simulator.rename(world.contoso, world.first().id, &format!("Name {number}")).unwrap();
+    }
+    let path = "/v1/auditrecords?size=2";
+    for (effect, start) in [
+        (Effect::ForeignNextLink { host: "evil.example".to_owned() }, "https://evil.example/v1/auditrecords?"),
+        (Effect::LoopingNextLink, "/v1/auditrecords?"),
+        (Effect::BackwardsNextLink, "/v1/auditrecords?"),
+    ] {
+        let faults = world.simulator.faults(world.contoso);
+        faults.push(Fault::once(effect).on(Route::Audit)).unwrap();
+        let reply = world.get(path).await;
+        assert!(reply.next_uri().unwrap().starts_with(start), "{:?}", reply.next_uri());
+    }
+}
+
+#[tokio::test]
+async fn one_customer_is_odd_or_forbidden_and_no_other() {
+    let world = World::with(2).await;
+    let customers = world.simulator.customers(world.contoso);
+    let (customer, other) = (customers[0].id, customers[1].id);
+    let faults = world.simulator.faults(world.contoso);
+    faults.push(Fault::always(Effect::DetailForbidden { customer })).unwrap();
+    let reply = world.get(&detail(customer)).await;
+    assert_eq!((reply.status.as_u16(), &reply.json()["code"]), (403, &json!(20_002)));
+    assert_eq!(world.get(&detail(other)).await.status, 200);
+    for (mutation, part) in [
+        (Mutation::UnknownMembers, "brandNew"),
+        (Mutation::UnknownRelationship, "brand_new_kind"),
+        (Mutation::LongText, "xxxxxxxxxx"),
+        (Mutation::LoneSurrogate, "\\ud800x"),
+        (Mutation::Nul, "\\u0000x"),
+        (Mutation::RightToLeft, "\u{202e}"),
+        (Mutation::WrongTypes, "\"companyProfile\":[\"x\"]"),
+    ] {
+        faults.clear().unwrap();
+        faults.push(Fault::always(Effect::MutateItem { customer, mutation })).unwrap();
+        for path in [detail(customer), LIST.to_owned()] {
+            assert!(world.get(&path).await.text.contains(part), "{mutation:?} {path}");
+        }
+        assert!(!world.get(&detail(other)).await.text.contains(part), "{mutation:?}");
+    }
+    for (mutation, gone) in [(Mutation::NullContact, "/billingProfile/email"), (Mutation::NoId, "/id")] {
+        faults.clear().unwrap();
+        faults.push(Fault::always(Effect::MutateItem { customer, mutation })).unwrap();
+        assert_eq!(world.get(&detail(customer)).await.json().pointer(gone), None, "{mutation:?}");
+        assert!(world.get(&detail(other)).await.json().pointer(gone).is_some(), "{mutation:?}");
+    }
+}
+
+#[tokio::test]
+async fn answers_are_dated_by_partner_center_s_own_clock() {
+    let world = World::with(1).await;
+    world.simulator.clock().stop_at("2026-02-03T04:05:06Z".parse().unwrap());
+    let token = world.token_of(0).await;
+    let world = World { token, ..world };
+    assert_eq!(world.get(LIST).await.header("date"), Some("Tue, 03 Feb 2026 04:05:06 GMT"));
+    world.simulator.set_knobs(world.contoso, |knobs| knobs.date_skew_seconds = -906).unwrap();
+    assert_eq!(world.get(LIST).await.header("date"), Some("Tue, 03 Feb 2026 03:50:00 GMT"));
 }

@@ -56,6 +56,11 @@ pub struct Plan {
     pub requests_per_minute: u32,
     /// How many customers a page of Partner Center's list holds.
     pub page_size: u16,
+    /// How long calls to Partner Center may take.
+    pub timeouts: partner_center::Timeouts,
+    /// Where the API and the sign-in service are, instead of where the simulator is.
+    pub api_root: Option<String>,
+    pub authority: Option<String>,
     /// The account whose client secret is not the one Partner Center knows.
     pub wrong_secret_of: Option<&'static str>,
     /// The callers to whom refusals are only reported.
@@ -82,6 +87,9 @@ impl Plan {
             verify_within: Duration::from_secs(24 * 60 * 60),
             requests_per_minute: 600_000,
             page_size: 500,
+            timeouts: partner_center::Timeouts::USUAL,
+            api_root: None,
+            authority: None,
             wrong_secret_of: None,
             report_only_callers: Vec::new(),
             change_log_retention: Duration::from_secs(90 * 24 * 60 * 60),
@@ -259,6 +267,12 @@ impl World {
         self.restart_after(|| ()).await
     }
 
+    /// As [`World::restart`], by a plan that has changed.
+    pub async fn restart_by(mut self, change: impl FnOnce(&mut Plan, &Upstream)) -> Self {
+        change(&mut self.plan, &self.upstream);
+        self.restart().await
+    }
+
     /// As [`World::restart`], with something that happens while nobody serves.
     pub async fn restart_after(self, meanwhile: impl FnOnce()) -> Self {
         let Self { upstream, guard, folder, plan } = self;
@@ -289,7 +303,7 @@ pub fn settings(plan: &Plan, upstream: &Upstream, database: &Path) -> Settings {
         webhook: plan.webhook.clone(),
         accounts: plan.partners.iter().map(|name| account(name, plan, upstream)).collect(),
         sealing_keys: plan.sealing_keys.map(|text| SealingKeys::parse(&text.into()).expect("sealing keys")),
-        api_accounts: ApiAccountSettings { pace: pace(plan), endpoints: Some(endpoints(upstream)) },
+        api_accounts: ApiAccountSettings { pace: pace(plan), endpoints: Some(endpoints(plan, upstream)) },
     }
 }
 
@@ -308,10 +322,10 @@ pub fn pace(plan: &Plan) -> Pace {
     }
 }
 
-fn endpoints(upstream: &Upstream) -> partner_center::Endpoints {
+fn endpoints(plan: &Plan, upstream: &Upstream) -> partner_center::Endpoints {
     partner_center::Endpoints {
-        api_root: upstream.root.clone(),
-        authority: upstream.root.clone(),
+        api_root: plan.api_root.clone().unwrap_or_else(|| upstream.root.clone()),
+        authority: plan.authority.clone().unwrap_or_else(|| upstream.root.clone()),
         audience: "https://api.partnercenter.microsoft.com".to_owned(),
     }
 }
@@ -481,7 +495,7 @@ fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
         policy: pace.policy,
         webhook_replace_url: plan.webhook_replace_url.clone().map(Into::into),
         partner_center: partner_center::Settings {
-            endpoints: endpoints(upstream),
+            endpoints: endpoints(plan, upstream),
             tenant_id,
             client_id: partner.client_id,
             client_secret: client_secret.into(),
@@ -489,7 +503,7 @@ fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
             concurrency: pace.concurrency,
             page_size: plan.page_size,
             application_name: "customer-guard tests".to_owned(),
-            timeouts: partner_center::Timeouts::USUAL,
+            timeouts: plan.timeouts,
         },
     }
 }
