@@ -126,6 +126,15 @@ impl Clock {
         }
     }
 
+    /// Sets the clock back, as somebody who corrects a machine's may; the machine's own cannot be moved and ignores it.
+    pub fn set_back(&self, by: Duration) {
+        match &self.0 {
+            Hands::System => {}
+            Hands::Shifted(shift) => shift.send_modify(|shift| *shift = shift.saturating_sub(micros_of(by))),
+            Hands::Manual(time) | Hands::Leaping(time) => time.send_modify(|now| *now = now.minus(by)),
+        }
+    }
+
     /// Returns once it is `deadline` or later.
     pub async fn sleep_until(&self, deadline: Timestamp) {
         match &self.0 {

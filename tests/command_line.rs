@@ -28,6 +28,14 @@ fn program(arguments: &[&str]) -> Command {
     command
 }
 
+#[test]
+fn the_program_holds_none_of_the_bugs_that_tests_plant() {
+    // The variable that would choose one is in the code of each; see `src/planted.rs`.
+    let program = std::fs::read(env!("CARGO_BIN_EXE_customer-guard")).expect("the program is there");
+    let variable = concat!("PLANTED", "_BUG").as_bytes();
+    assert!(!program.windows(variable.len()).any(|bytes| bytes == variable));
+}
+
 fn output(arguments: &[&str]) -> Output {
     program(arguments).output().expect("the program starts")
 }

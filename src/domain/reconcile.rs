@@ -76,7 +76,7 @@ impl Plan {
 
 /// Decides what `observation` means for `local`, the locked record of that tenant, if there is one.
 pub fn plan(account: &PartnerAccountId, local: Option<&Customer>, observation: &Observation, now: Timestamp) -> Plan {
-    if local.is_some_and(|customer| customer.pause().is_some()) {
+    if local.is_some_and(|customer| customer.pause().is_some()) && !planted!("paused-customer-written") {
         return Plan(Step::Paused);
     }
     let shown = local.and_then(|customer| customer.microsoft.as_ref()).map(|link| link.mark);

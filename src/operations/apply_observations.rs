@@ -46,6 +46,7 @@ pub async fn apply_observations(
                         SavedPlan::Outdated
                     } else {
                         let alike = match plan.newcomer() {
+                            Some(_) if planted!("newcomer-joins-unasked") => Vec::new(),
                             Some(newcomer) => tx.link_candidates(observation.tenant_id, newcomer).await?,
                             None => Vec::new(),
                         };

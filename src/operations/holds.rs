@@ -81,7 +81,7 @@ pub async fn decide_hold(
             }
             let hold = tx.hold(account).await?;
             let hold = hold.ok_or_else(|| HoldError::HoldNotFound { account: account.clone(), wanted })?;
-            if hold.id != wanted {
+            if hold.id != wanted && !planted!("hold-approves-another-set") {
                 return Err(HoldError::HoldChanged { account: account.clone(), present: hold.id });
             }
             for held in &hold.customers {

@@ -7,7 +7,7 @@ use crate::partner_center::customers::CustomerPage;
 use crate::partner_center::error::Fate;
 use crate::partner_center::links::PageLink;
 use crate::store::{CallTally, RunKind, RunState, SyncRun};
-use crate::sync::trouble::{LONGEST_ASKED_REST, concerns_the_account};
+use crate::sync::trouble::concerns_the_account;
 use crate::sync::{Interruption, Worker};
 
 /// How often a listing that breaks off begins anew before its run is given up.
@@ -17,7 +17,7 @@ impl Worker {
     /// Reads on in the list, unless it failed just now; returns whether there is more to read. Only a failure that
     /// concerns the whole account is passed on: a list that cannot be read keeps nobody from being looked at.
     pub(super) async fn read_list(&mut self, now: Timestamp) -> Result<bool, Interruption> {
-        if self.list.not_before(now, LONGEST_ASKED_REST) > now {
+        if self.list.not_before(now, self.longest_wait()) > now {
             return Ok(false);
         }
         let error = match self.list_next_pages().await {

@@ -49,7 +49,8 @@ impl Promise {
 impl Worker {
     /// Notes the pace at which calls may be made, when it is another than was noted.
     async fn note_pace(&mut self, now: Timestamp) -> Result<(), Interruption> {
-        if self.promise.pace_due_at.min(now.plus(PACE_INTERVAL)) > now {
+        // Further ahead than it is ever put off: a clock was set back.
+        if self.promise.pace_due_at > now && self.promise.pace_due_at.since(now) <= PACE_INTERVAL {
             return Ok(());
         }
         let account = &self.account;
@@ -65,7 +66,7 @@ impl Worker {
     /// Looks whether the promise can be kept, now and then.
     pub(super) async fn look_at_the_promise(&mut self, now: Timestamp) -> Result<(), Interruption> {
         self.note_pace(now).await?;
-        if self.promise.due_at.min(now.plus(INTERVAL)) > now {
+        if self.promise.due_at > now && self.promise.due_at.since(now) <= INTERVAL {
             return Ok(());
         }
         let account = &self.account;

@@ -84,9 +84,10 @@ impl Duty {
         Self { failures: 0, not_before, said: false }
     }
 
-    /// When it is to be tried, but never later than `longest` from now: a clock may have been set back.
+    /// When it is to be tried: at once when that is further ahead than it is ever put off, because then a clock was set
+    /// back.
     pub(super) fn not_before(&self, now: Timestamp, longest: Duration) -> Timestamp {
-        self.not_before.min(now.plus(longest))
+        if self.not_before.since(now) > longest { now } else { self.not_before }
     }
 
     /// It was done; it is due again at that time.
@@ -248,6 +249,20 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_duty_that_a_clock_set_back_has_put_off_is_tried_at_once() {
+        let noon = Timestamp::from_micros(1_800_000_000_000_000);
+        let longest = Duration::from_secs(1800);
+        let mut duty = Duty::due_at(noon);
+        duty.done(noon.plus(Duration::from_secs(60)));
+        let due = |duty: &Duty, now: Timestamp| duty.not_before(now, longest) <= now;
+        assert!(!due(&duty, noon));
+        assert!(!due(&duty, noon.minus(Duration::from_secs(600))), "it may wait for so long anyway");
+        assert!(due(&duty, noon.minus(Duration::from_secs(3600))));
+        duty.done(noon.minus(Duration::from_secs(3540)));
+        assert!(!due(&duty, noon.minus(Duration::from_secs(3600))), "and then at its time");
+    }
 
     #[test]
     fn rests_double_up_to_the_longest() {

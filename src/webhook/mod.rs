@@ -26,6 +26,7 @@ mod trust;
 use std::collections::BTreeSet;
 
 pub use fetch::{FetchSettings, NoFetcher};
+pub use intake::{Taken, take_proven};
 pub use receiver::Receiver;
 pub use refusal::Refusal;
 pub use trust::{NoRoots, Roots};

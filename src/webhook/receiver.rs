@@ -23,9 +23,8 @@ use crate::operations::accounts::Accounts;
 use crate::store::Store;
 use crate::webhook::certificates::Certificates;
 use crate::webhook::connection::Connections;
-use crate::webhook::event::Event;
 use crate::webhook::fetch::{Fetcher, NoFetcher};
-use crate::webhook::intake::{self, Bounds, Taken};
+use crate::webhook::intake::{self, Taken};
 use crate::webhook::rate::Bucket;
 use crate::webhook::refusal::Refusal;
 use crate::webhook::signature::Claim;
@@ -96,8 +95,7 @@ impl Receiver {
         expect_json(&parts.headers)?;
         let body = whole(body).await?;
         self.prove(&parts.headers, &body).await?;
-        let event = Event::read(&body).map_err(|_| Refusal::NoEvent)?;
-        intake::take(&self.store, account, secret, &body, event, Bounds::USUAL).await
+        intake::take_proven(&self.store, account, secret, &body).await
     }
 
     fn admits(&self, account: &PartnerAccountId) -> bool {

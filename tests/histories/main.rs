@@ -15,11 +15,19 @@
 //! - `HISTORY=17 cargo test --test histories -- --nocapture` runs one and tells its steps;
 //! - `tests/histories/find-planted-bugs` shows that the property finds each of the bugs in its list.
 //!
+//! `KEEP_GOING=1` tells of every history that fails, and not only of the first; `FIRST_ONLY=1` of the first, and does not
+//! look for the shortest part of it.
+//!
 //! A failure names its seed and the shortest part of its history that still fails. Add the seed to `regressions.txt`.
 
+mod callers;
 mod history;
 mod invariants;
+mod operators;
+mod signals;
+mod steps;
 mod truth;
+mod upstream;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -73,8 +81,10 @@ fn shortest(history: History, why: String) -> (History, String) {
     (history, why)
 }
 
-/// Runs these seeds on every core, and returns the first that fails and what did not hold.
+/// Runs these seeds on every core, and returns the first that fails and what did not hold. With `KEEP_GOING` each that fails
+/// is told, and none is left out.
 fn first_failure(seeds: &[u64]) -> Option<(u64, String)> {
+    let keeps_going = std::env::var_os("KEEP_GOING").is_some();
     let next = AtomicU64::new(0);
     let over = AtomicBool::new(false);
     let failed = Mutex::new(None::<(u64, String)>);
@@ -83,7 +93,10 @@ fn first_failure(seeds: &[u64]) -> Option<(u64, String)> {
             let place = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("few enough");
             let Some(seed) = seeds.get(place) else { return };
             if let Err(why) = outcome(&History::of(*seed)) {
-                over.store(true, Ordering::Relaxed);
+                if keeps_going {
+                    eprintln!("history {seed} does not hold: {why}");
+                }
+                over.store(!keeps_going, Ordering::Relaxed);
                 let mut failed = failed.lock().expect("nobody panics here");
                 if failed.as_ref().is_none_or(|(first, _)| seed < first) {
                     *failed = Some((*seed, why));
@@ -100,6 +113,10 @@ fn first_failure(seeds: &[u64]) -> Option<(u64, String)> {
 
 fn hold(seeds: &[u64]) {
     let Some((seed, why)) = first_failure(seeds) else { return };
+    if std::env::var_os("FIRST_ONLY").is_some() {
+        eprintln!("history {seed} does not hold: {why}");
+        panic!("history {seed} does not hold: {why}");
+    }
     let history = History::of(seed);
     let steps = history.steps.len();
     let (history, shortest_why) = shortest(history, why.clone());

@@ -37,6 +37,7 @@ mod plans;
 mod removal;
 mod holds;
 mod pauses;
+mod second_looks;
 mod runs;
 mod webhook_secrets;
 mod run_details;

@@ -92,6 +92,7 @@ mod tests {
             }),
             actor: "partner-center".to_owned(),
             change_time: Some(prost_types::Timestamp { seconds: 1_700_000_000, nanos: 0 }),
+            upstream_change: None,
         };
         proto::WatchCustomersResponse { cursor: "c".to_owned(), event: Some(Event::Change(change)) }
     }
