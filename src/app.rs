@@ -23,13 +23,14 @@ use crate::domain::sync_settings::SyncSettings;
 use crate::domain::webhook::PublicUrl;
 use crate::grpc::{self, Callers, PageTokens, PortalLink, Serving, WatchLimits, Watches};
 use crate::operations::accounts::Accounts;
+use crate::operations::credentials::{AdoptError, adopt_refresh_token};
 use crate::operations::questions::Questions;
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{Endpoints, Settings as UpstreamSettings};
 use crate::sealing::SealingKeys;
 use crate::store::{self, ConfiguredAccount, Migrated, Store, TenantChanged};
-use crate::sync::{Supervisor, WebhookPlan, Worker};
+use crate::sync::{Supervisor, WebhookPlan, Worker, keeper};
 use crate::webhook::{self, NoFetcher, Receiver};
 
 /// How often readiness is checked.
@@ -98,6 +99,8 @@ pub struct AccountSettings {
     pub policy: SyncPolicy,
     /// How it is reached.
     pub partner_center: UpstreamSettings,
+    /// The refresh token of a user that the application acts for.
+    pub refresh_token: Option<SecretString>,
     /// The one webhook registration of somebody else's that may be replaced, by its exact address.
     pub webhook_replace_url: Option<SecretString>,
 }
@@ -154,6 +157,9 @@ pub enum StartError {
     /// The client that would fetch certificates.
     #[error(transparent)]
     Fetcher(#[from] NoFetcher),
+    /// There is a refresh token and no key under which its successors are kept.
+    #[error("partner account {0} has a refresh token, and there is no sealing key to keep those that follow it")]
+    NoSealingKey(PartnerAccountId),
     /// The system has no randomness to give.
     #[error("the system has no randomness to give")]
     Randomness,
@@ -173,12 +179,13 @@ pub enum RunError {
 impl AccountSettings {
     /// The account as it is told about.
     fn configured(&self) -> ConfiguredAccount {
-        let UpstreamSettings { requests_per_minute, concurrency, client_id, .. } = &self.partner_center;
+        let UpstreamSettings { requests_per_minute, concurrency, client_id, credential, .. } = &self.partner_center;
         let pace =
             Pace { policy: self.policy.clone(), requests_per_minute: *requests_per_minute, concurrency: *concurrency };
         ConfiguredAccount {
             account: self.account.clone(),
             client_id: client_id.clone(),
+            credential: credential.kind(),
             settings: SyncSettings::of(&pace),
         }
     }
@@ -198,6 +205,7 @@ impl App {
             let saved =
                 store.write("save_configured_account", async |tx| tx.save_configured_account(&configured).await);
             accounts.put(&saved.await?);
+            adopt(account, settings.sealing_keys.as_ref(), &store).await?;
         }
         for kept in store.api_accounts().await? {
             accounts.put(&kept.record);
@@ -207,7 +215,7 @@ impl App {
             replace: None,
             secret_max_age: webhook.secret_max_age,
         });
-        let workers = workers(&settings.accounts, plan.as_ref(), &store, &clock)?;
+        let workers = workers(&settings.accounts, settings.sealing_keys.as_ref(), plan.as_ref(), &store, &clock)?;
         let webhook = match settings.webhook {
             Some(webhook) => Some(receiver(webhook, &store, &accounts, &clock).await?),
             None => None,
@@ -353,21 +361,41 @@ async fn receiver(
     Ok((receiver, listener))
 }
 
+/// Takes over the refresh token that the configuration gives the account, if it is a new one.
+async fn adopt(account: &AccountSettings, keys: Option<&SealingKeys>, store: &Store) -> Result<(), StartError> {
+    let id = &account.account.id;
+    let given = match (&account.refresh_token, keys) {
+        (Some(token), Some(keys)) => Some((token, keys)),
+        (Some(_), None) => return Err(StartError::NoSealingKey(id.clone())),
+        (None, _) => None,
+    };
+    adopt_refresh_token(store, id, &account.partner_center.client_id, given).await.map_err(|error| match error {
+        AdoptError::NoRandomness(_) => StartError::Randomness,
+        AdoptError::Store(error) => StartError::Write(error),
+    })
+}
+
 fn workers(
     accounts: &[AccountSettings],
+    keys: Option<&SealingKeys>,
     plan: Option<&WebhookPlan>,
     store: &Store,
     clock: &Clock,
 ) -> Result<Vec<Worker>, StartError> {
     let worker = |account: &AccountSettings| {
         let id = account.account.id.clone();
-        let upstream = PartnerCenter::new(account.partner_center.clone(), clock.clone())
-            .map_err(|source| StartError::Connection { account: id.clone(), source })?;
+        let settings = account.partner_center.clone();
+        let keys = keys.filter(|_| account.refresh_token.is_some());
+        let upstream = match keys.map(|keys| keeper(store, keys, &id, &settings.client_id, clock)) {
+            Some(keeper) => PartnerCenter::with_user(settings, keeper, clock.clone()),
+            None => PartnerCenter::new(settings, clock.clone()),
+        };
+        let upstream = upstream.map_err(|source| StartError::Connection { account: id.clone(), source })?;
         let concurrency = account.partner_center.concurrency;
         let replace = account.webhook_replace_url.as_ref().map(|url| url.expose_secret().to_owned());
         let webhook = plan.map(|plan| WebhookPlan { replace, ..plan.clone() });
         let worker = Worker::new(id, account.policy.clone(), concurrency, upstream, store.clone(), clock.clone());
-        Ok(worker.with_webhook(webhook))
+        Ok(worker.with_webhook(webhook).of_kind(account.account.kind))
     };
     accounts.iter().map(worker).collect()
 }

@@ -12,6 +12,7 @@ mod planted;
 pub mod clock;
 pub mod domain;
 pub mod sealing;
+pub mod sign_in;
 pub mod store;
 pub mod operations;
 pub mod partner_center;

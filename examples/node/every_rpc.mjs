@@ -105,6 +105,8 @@ async function synchronizing(theirs) {
   assert.equal((await SyncService.GetSyncRun({ name: run.name })).name, run.name);
   const { sync_runs } = await SyncService.ListSyncRuns({ parent: CONTOSO });
   assert.ok(sync_runs.some((listed) => listed.name === run.name));
+  // A direct-bill partner has none.
+  assert.deepEqual((await SyncService.ListResellers({ parent: CONTOSO })).resellers, []);
   await SyncService.RefreshCustomer({ name: theirs.name });
   const paused = await SyncService.PauseCustomer({ name: theirs.name, reason: "under investigation" });
   assert.equal(paused.sync_state, "SYNC_STATE_PAUSED");

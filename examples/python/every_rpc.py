@@ -154,6 +154,8 @@ def synchronizing(guard, theirs):
         run = status.last_full_sync
     assert guard.call(SYNC, "GetSyncRun", name=run.name).name == run.name
     assert run.name in [listed.name for listed in guard.call(SYNC, "ListSyncRuns", parent=CONTOSO).sync_runs]
+    # A direct-bill partner has none.
+    assert not guard.call(SYNC, "ListResellers", parent=CONTOSO).resellers
     guard.call(SYNC, "RefreshCustomer", name=theirs.name)
     paused = guard.call(SYNC, "PauseCustomer", name=theirs.name, reason="under investigation")
     assert paused.pause.reason == "under investigation"

@@ -16,6 +16,7 @@ use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::partner_center::settings::{
     APPLICATION_NAME, Endpoints, LARGEST_PAGE, Settings as UpstreamSettings, Timeouts,
 };
+use crate::sign_in::Credential;
 
 const EXAMPLE: &str = "[partner_accounts.contoso]";
 
@@ -66,18 +67,28 @@ pub(super) fn note_absence(reader: &mut Reader<'_>) -> Noted {
     })
 }
 
+/// Whether there are keys to seal with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// There are, or what is wrong with them is told already.
+    Given,
+    /// There are none.
+    None,
+}
+
 /// The settings of the accounts. What an account does not say is as `pace`, the service's.
 pub(super) fn read(
     reader: &mut Reader<'_>,
     ids: Vec<PartnerAccountId>,
     pace: Result<&Pace, Noted>,
+    keys: Keys,
 ) -> Result<Vec<AccountSettings>, Noted> {
     let mut accounts = Vec::new();
     let mut all_sound = true;
     let mut tenants = BTreeMap::new();
     for id in ids {
         let tenant_id = unshared_tenant(reader, &id, &mut tenants);
-        match account(reader, id, tenant_id, pace) {
+        match account(reader, id, tenant_id, pace, keys) {
             Ok(account) => accounts.push(account),
             Err(Noted) => all_sound = false,
         }
@@ -109,25 +120,28 @@ fn account(
     id: PartnerAccountId,
     tenant_id: Result<TenantId, Noted>,
     pace: Result<&Pace, Noted>,
+    keys: Keys,
 ) -> Result<AccountSettings, Noted> {
     let of = Some(id.as_str());
     let kind = reader.value(&settings::KIND, of, value::kind);
     let cloud = reader.value(&settings::CLOUD, of, value::cloud);
     let display_name = reader.value_or(&settings::DISPLAY_NAME, of, id.to_string(), id.as_str(), value::text);
     let client_id = reader.value(&settings::CLIENT_ID, of, value::client_id);
-    let client_secret = reader.value(&settings::CLIENT_SECRET_FILE, of, secret::read);
+    let credential = credential(reader, of);
+    let refresh_token = refresh_token(reader, of, keys);
     let endpoints = endpoints(reader, of, cloud);
     let webhook_replace_url = reader.optional(&settings::WEBHOOK_REPLACE_URL, of, value::text);
     let own_pace = service::pace_of_account(reader, of, pace);
     let (pace, cloud, tenant_id) = (own_pace?.whole()?, cloud?, tenant_id?);
     Ok(AccountSettings {
         policy: pace.policy,
+        refresh_token: refresh_token?,
         webhook_replace_url: webhook_replace_url?.map(SecretString::from),
         partner_center: UpstreamSettings {
             endpoints: endpoints?,
             tenant_id,
             client_id: client_id?,
-            client_secret: client_secret?,
+            credential: credential?,
             requests_per_minute: pace.requests_per_minute,
             concurrency: pace.concurrency,
             page_size: LARGEST_PAGE,
@@ -136,6 +150,36 @@ fn account(
         },
         account: PartnerAccount { display_name: display_name?, kind: kind?, cloud, tenant_id, id },
     })
+}
+
+/// Exactly one of a secret and a certificate.
+fn credential(reader: &mut Reader<'_>, of: Option<&str>) -> Result<Credential, Noted> {
+    let secret = reader.optional(&settings::CLIENT_SECRET_FILE, of, secret::read);
+    let certificate = reader.optional(&settings::CLIENT_CERTIFICATE_FILE, of, secret::certificate);
+    match (secret?, certificate?) {
+        (Some(secret), None) => Ok(Credential::Secret(secret)),
+        (None, Some(certificate)) => Ok(Credential::Certificate(certificate)),
+        (None, None) => {
+            let what = "is required, or a client_certificate_file instead".to_owned();
+            Err(reader.note(&settings::CLIENT_SECRET_FILE, of, what))
+        }
+        (Some(_), Some(_)) => {
+            let what = "stands beside a client_secret_file; an account signs in by one of them".to_owned();
+            Err(reader.note(&settings::CLIENT_CERTIFICATE_FILE, of, what))
+        }
+    }
+}
+
+fn refresh_token(reader: &mut Reader<'_>, of: Option<&str>, keys: Keys) -> Result<Option<SecretString>, Noted> {
+    let token = reader.optional(&settings::REFRESH_TOKEN_FILE, of, secret::read_long)?;
+    match (token, keys) {
+        (Some(_), Keys::None) => {
+            let what = "needs a sealing_key_file: the tokens that follow the first are kept in the database, sealed"
+                .to_owned();
+            Err(reader.note(&settings::REFRESH_TOKEN_FILE, of, what))
+        }
+        (token, Keys::Given | Keys::None) => Ok(token),
+    }
 }
 
 fn endpoints(reader: &mut Reader<'_>, of: Option<&str>, cloud: Result<Cloud, Noted>) -> Result<Endpoints, Noted> {

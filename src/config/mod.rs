@@ -57,7 +57,8 @@ impl Config {
         if ids.is_empty() && matches!(sealing_keys, Ok(None)) {
             accounts::note_absence(&mut reader);
         }
-        let accounts = accounts::read(&mut reader, ids, pace.as_ref().map_err(|noted| *noted));
+        let keys = if matches!(sealing_keys, Ok(None)) { accounts::Keys::None } else { accounts::Keys::Given };
+        let accounts = accounts::read(&mut reader, ids, pace.as_ref().map_err(|noted| *noted), keys);
         let effective = reader.finish()?;
         // Invariant: nothing was noted, so everything has a value.
         let (Ok(service), Ok(webhook), Ok(accounts), Ok(sealing_keys)) = (service, webhook, accounts, sealing_keys)

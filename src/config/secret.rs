@@ -1,4 +1,4 @@
-//! Reads secrets from their files: client secrets, and the keys that seal others. Neither the secret nor the path is ever part of what is said about it: somebody may
+//! Reads secrets from their files: client secrets and certificates, refresh tokens, and the keys that seal others. Neither the secret nor the path is ever part of what is said about it: somebody may
 //! have put the secret where the path belongs.
 
 use std::fs::{File, Metadata};
@@ -9,13 +9,36 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::value::Wrong;
 use crate::sealing::SealingKeys;
+use crate::sign_in::certificate::{self, ClientCertificate};
 
 /// No secret is longer; another file was meant.
 const LONGEST_SECRET: u64 = 4096;
+/// No refresh token is longer.
+const LONGEST_REFRESH_TOKEN: u64 = 16 * 1024;
+/// No certificate with its key and chain is longer.
+const LONGEST_CERTIFICATE: u64 = certificate::PEM_BYTES_MAX as u64;
 
 /// The secret in that file, without the white space around it.
 pub(super) fn read(path: &str) -> Result<SecretString, Wrong> {
-    let text = private_text(path)?;
+    one_word(path, LONGEST_SECRET)
+}
+
+/// The refresh token in that file, without the white space around it.
+pub(super) fn read_long(path: &str) -> Result<SecretString, Wrong> {
+    one_word(path, LONGEST_REFRESH_TOKEN)
+}
+
+/// The certificate in that file, with its private key. Whether it is valid now is judged whenever it is used.
+pub(super) fn certificate(path: &str) -> Result<ClientCertificate, Wrong> {
+    let text = private_text(path, LONGEST_CERTIFICATE)?;
+    ClientCertificate::parse(&text).map_err(|problems| {
+        let told: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        format!("names a file that {}", told.join(" and "))
+    })
+}
+
+fn one_word(path: &str, longest: u64) -> Result<SecretString, Wrong> {
+    let text = private_text(path, longest)?;
     let secret = text.expose_secret().trim();
     if secret.is_empty() {
         return Err("names an empty file".to_owned());
@@ -28,11 +51,11 @@ pub(super) fn read(path: &str) -> Result<SecretString, Wrong> {
 
 /// The sealing keys in that file.
 pub(super) fn sealing_keys(path: &str) -> Result<SealingKeys, Wrong> {
-    SealingKeys::parse(&private_text(path)?).map_err(|error| format!("names a file that {error}"))
+    SealingKeys::parse(&private_text(path, LONGEST_SECRET)?).map_err(|error| format!("names a file that {error}"))
 }
 
 /// The text of a file that only its owner may read.
-fn private_text(path: &str) -> Result<SecretString, Wrong> {
+fn private_text(path: &str, longest: u64) -> Result<SecretString, Wrong> {
     let unreadable = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => "names a file that does not exist".to_owned(),
         ErrorKind::PermissionDenied => "names a file that this user may not read".to_owned(),
@@ -43,7 +66,7 @@ fn private_text(path: &str) -> Result<SecretString, Wrong> {
     if !metadata.is_file() {
         return Err("names something that is no file".to_owned());
     }
-    if metadata.len() > LONGEST_SECRET {
+    if metadata.len() > longest {
         return Err("names a file that is too long for a secret".to_owned());
     }
     if is_open_to_others(&metadata) {

@@ -299,11 +299,30 @@ pub(super) const CLIENT_ID: Setting = setting(
 pub(super) const CLIENT_SECRET_FILE: Setting = Setting {
     key: "client_secret_file",
     scope: Scope::Account,
-    fallback: Fallback::Required,
+    fallback: Fallback::Derived("required without client_certificate_file"),
     example: "/etc/customer-guard/contoso.secret",
     printing: Printing::Forbidden,
     doc: "The file that holds the application's secret, readable by its owner only (chmod 600). The secret itself \
           never stands in the configuration.",
+};
+pub(super) const CLIENT_CERTIFICATE_FILE: Setting = Setting {
+    key: "client_certificate_file",
+    scope: Scope::Account,
+    fallback: Fallback::Derived("none; instead of client_secret_file"),
+    example: "/etc/customer-guard/contoso.pem",
+    printing: Printing::Forbidden,
+    doc: "The file that holds the application's certificate and its private key (RSA of at least 2048 bits, PKCS#8) in PEM \
+          form, readable by its owner only (chmod 600). The application then signs in with it instead of a secret.",
+};
+pub(super) const REFRESH_TOKEN_FILE: Setting = Setting {
+    key: "refresh_token_file",
+    scope: Scope::Account,
+    fallback: Fallback::Derived("none, and no call is made for a user"),
+    example: "/etc/customer-guard/contoso.refresh-token",
+    printing: Printing::Forbidden,
+    doc: "The file that holds a refresh token of a user of the partner, from a sign-in with multi-factor authentication, \
+          readable by its owner only (chmod 600). It is the first one: each use brings a newer one, which is kept sealed in \
+          the database, so sealing_key_file is needed. A file with another token replaces what is kept at the next start.",
 };
 pub(super) const API_ROOT: Setting = setting(
     "api_root",
@@ -338,7 +357,7 @@ pub(super) const WEBHOOK_REPLACE_URL: Setting = Setting {
 };
 
 /// Every setting, in the order of the documentation.
-pub const ALL: [&Setting; 32] = [
+pub const ALL: [&Setting; 34] = [
     &LISTEN,
     &DATABASE,
     &PORTAL_LINK,
@@ -367,6 +386,8 @@ pub const ALL: [&Setting; 32] = [
     &DISPLAY_NAME,
     &CLIENT_ID,
     &CLIENT_SECRET_FILE,
+    &CLIENT_CERTIFICATE_FILE,
+    &REFRESH_TOKEN_FILE,
     &API_ROOT,
     &AUTHORITY,
     &AUDIENCE,

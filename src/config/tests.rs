@@ -77,14 +77,17 @@ fn only_problem(read: Result<Config, Problems>) -> (String, String) {
     found.remove(0)
 }
 
-/// The template as it is when every setting it shows is set.
+/// The template as it is when every setting it shows is set, of two of which there is one the secret.
 fn filled_template(folder: &Folder) -> String {
     let files = [
         ("/etc/customer-guard/contoso.secret", folder.secret("s3cret")),
         ("/etc/customer-guard/sealing.key", folder.sealing_keys(KEY)),
         ("/etc/customer-guard/webhook-roots.pem", folder.roots()),
+        ("/etc/customer-guard/contoso.refresh-token", folder.secret("s3cret")),
     ];
-    let uncommented = template().lines().map(uncomment).collect::<Vec<_>>().join("\n");
+    let template = template();
+    let lines = template.lines().map(uncomment).filter(|line| !line.starts_with("client_certificate_file"));
+    let uncommented = lines.collect::<Vec<_>>().join("\n");
     files.iter().fold(uncommented, |text, (shown, file)| text.replace(shown, &file.display().to_string()))
 }
 
@@ -106,7 +109,7 @@ fn the_template_read_back_is_the_defaults() {
     assert_eq!(filled.log, least.log);
     assert_eq!(filled.app.accounts[0].policy, least.app.accounts[0].policy);
     assert_eq!(filled.app.accounts[0].partner_center.endpoints, least.app.accounts[0].partner_center.endpoints);
-    assert_eq!(filled.effective.len(), settings::ALL.len());
+    assert_eq!(filled.effective.len(), settings::ALL.len() - 1, "all but the certificate");
     let untouched = problems(folder.read(&template(), &[]));
     let expected = "there is no partner account, so there is nothing to serve; with a sealing_key_file they may come from \
                     the API";
@@ -363,4 +366,68 @@ fn the_address_of_a_registration_that_may_be_replaced_is_never_shown() {
     let config = folder.read(&format!("{}{replace}", folder.account("contoso", 1)), &[]).expect("sound");
     assert!(config.app.accounts[0].webhook_replace_url.is_some());
     assert!(!format!("{config:?}").contains("secret-path"));
+}
+
+/// An account that signs in by what `lines` say.
+fn signing_in(lines: &str) -> String {
+    format!(
+        "[partner_accounts.contoso]\nkind = \"DIRECT_BILL\"\ntenant_id = \"11111111-1111-4111-8111-111111111111\"\n\
+         client_id = \"22222222-2222-4222-8222-222222222222\"\n{lines}"
+    )
+}
+
+fn private(folder: &Folder, name: &str, text: &str) -> String {
+    let path = folder.write(name, text);
+    set_mode(&path, 0o600);
+    format!("{:?}", path.display().to_string())
+}
+
+fn certificate() -> String {
+    use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
+    let key = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).expect("a key");
+    let made = CertificateParams::new(Vec::new()).expect("sound parameters").self_signed(&key).expect("a certificate");
+    format!("{}{}", made.pem(), key.serialize_pem())
+}
+
+#[test]
+fn an_account_signs_in_by_a_secret_or_by_a_certificate_and_not_by_both() {
+    let folder = Folder::new();
+    let pem = private(&folder, "contoso.pem", &certificate());
+    let secret = private(&folder, "contoso.secret", "a-client-secret\n");
+    let config = folder.read(&signing_in(&format!("client_certificate_file = {pem}\n")), &[]).expect("sound settings");
+    assert!(matches!(config.app.accounts[0].partner_center.credential, crate::sign_in::Credential::Certificate(_)));
+    let both = signing_in(&format!("client_certificate_file = {pem}\nclient_secret_file = {secret}\n"));
+    let (key, what) = only_problem(folder.read(&both, &[]));
+    assert_eq!(key, "partner_accounts.contoso.client_certificate_file");
+    assert!(what.contains("one of them"), "{what}");
+    let (key, what) = only_problem(folder.read(&signing_in(""), &[]));
+    assert_eq!(key, "partner_accounts.contoso.client_secret_file");
+    assert!(what.contains("client_certificate_file"), "{what}");
+}
+
+#[test]
+fn a_file_that_holds_no_certificate_with_its_key_is_told_without_its_text() {
+    let folder = Folder::new();
+    let spoilt = private(&folder, "contoso.pem", "hunter2\n");
+    let (key, what) = only_problem(folder.read(&signing_in(&format!("client_certificate_file = {spoilt}\n")), &[]));
+    assert_eq!(key, "partner_accounts.contoso.client_certificate_file");
+    assert!(what.contains("no certificate") && what.contains("no private key"), "{what}");
+    assert!(!what.contains("hunter2"), "{what}");
+}
+
+#[test]
+fn a_refresh_token_needs_a_sealing_key() {
+    let folder = Folder::new();
+    let secret = private(&folder, "contoso.secret", "a-client-secret\n");
+    let token = private(&folder, "contoso.token", &format!("{}\n", "t".repeat(6000)));
+    let lines = signing_in(&format!("client_secret_file = {secret}\nrefresh_token_file = {token}\n"));
+    let (key, what) = only_problem(folder.read(&lines, &[]));
+    assert_eq!(key, "partner_accounts.contoso.refresh_token_file");
+    assert!(what.contains("sealing_key_file"), "{what}");
+    let keys = folder.sealing_keys("MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=\n");
+    let keyed = format!("sealing_key_file = {:?}\n{lines}", keys.display().to_string());
+    let config = folder.read(&keyed, &[]).expect("sound settings");
+    assert!(config.app.accounts[0].refresh_token.is_some());
+    let shown: String = config.effective.iter().map(|setting| setting.assignment.clone()).collect();
+    assert!(shown.contains("refresh_token_file = (not shown)") && !shown.contains("ttt"), "{shown}");
 }

@@ -11,6 +11,7 @@ use crate::domain::ids::TenantId;
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{Endpoints, LARGEST_PAGE, Settings, Timeouts};
+use crate::sign_in::Credential;
 
 /// The root of the API.
 pub(super) fn api_root(text: &str) -> Result<String, Wrong> {
@@ -28,7 +29,7 @@ fn checked(text: &str, endpoints: Endpoints) -> Result<String, Wrong> {
         endpoints,
         tenant_id: TenantId::new(uuid::Uuid::nil()),
         client_id: String::new(),
-        client_secret: SecretString::default(),
+        credential: Credential::Secret(SecretString::default()),
         requests_per_minute: NonZeroU32::MIN,
         concurrency: NonZeroUsize::MIN,
         page_size: LARGEST_PAGE,

@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, Revision, TenantId};
 use crate::domain::sync_settings::SyncSettings;
+use crate::domain::user_sign_in::{CredentialKind, UserStanding};
 
 /// How the partner sells; decides who can change a customer in Partner Center.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,10 +147,14 @@ pub struct AccountRecord {
     pub settings: SyncSettings,
     /// The application that signs in; empty before anybody said.
     pub client_id: String,
+    /// By what its application signs in, once it can.
+    pub credential: Option<CredentialKind>,
     /// When its credentials were set by a call.
     pub credentials_set_at: Option<Timestamp>,
     /// When the present secret of its webhook path was made.
     pub webhook_secret_made_at: Option<Timestamp>,
+    /// How its user fares; nothing without a refresh token.
+    pub user: Option<UserStanding>,
     /// Grows with every change.
     pub revision: Revision,
     /// When it was made.

@@ -7,6 +7,7 @@ use crate::domain::contact::{Contact, ContactField, ContactRole};
 use crate::domain::ids::{CustomerId, PartnerAccountId, Revision, TenantId};
 use crate::domain::observation::ObservationMark;
 use crate::domain::pause::Pause;
+use crate::domain::reseller::Reseller;
 use crate::domain::upstream_change::Provenance;
 
 /// Where a customer comes from. No caller can choose or change it (R6).
@@ -78,6 +79,8 @@ pub struct MicrosoftLink {
     pub relationship: Relationship,
     /// `relationshipToPartner` as Partner Center words it, kept as an open enumeration.
     pub upstream_relationship: String,
+    /// The indirect resellers that serve it, by tenant; none where the partner sells directly.
+    pub resellers: Vec<Reseller>,
     /// The state of its synchronization, under a pause if there is one.
     pub sync_state: SyncState,
     /// The pause of its synchronization, while there is one.
@@ -134,6 +137,11 @@ impl Customer {
     /// The relationship, for customers of Microsoft's.
     pub fn relationship(&self) -> Option<Relationship> {
         self.microsoft.as_ref().map(|link| link.relationship)
+    }
+
+    /// The indirect resellers that serve it, by tenant.
+    pub fn resellers(&self) -> &[Reseller] {
+        self.microsoft.as_ref().map_or(&[], |link| &link.resellers)
     }
 
     /// The pause of its synchronization, while there is one.

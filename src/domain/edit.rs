@@ -28,6 +28,8 @@ pub enum Wish {
     MicrosoftTenantId(String),
     /// The relationship. Nobody on the platform can change it.
     Relationship(WishedRelationship),
+    /// The tenants of the resellers that serve it. Nobody on the platform can change them.
+    Resellers(Vec<String>),
     /// A caller's own key; empty clears it.
     ExternalReference(String),
     /// All labels at once.
@@ -62,6 +64,7 @@ impl Wish {
             Self::TenantName(_) => Some(Field::TenantName),
             Self::MicrosoftTenantId(_) => Some(Field::MicrosoftTenantId),
             Self::Relationship(_) => Some(Field::Relationship),
+            Self::Resellers(_) => Some(Field::Resellers),
             Self::ExternalReference(_) => Some(Field::ExternalReference),
             Self::Labels(_) | Self::Label(..) => Some(Field::Labels),
             Self::Note(_) => Some(Field::Note),

@@ -19,6 +19,8 @@ pub enum Field {
     MicrosoftTenantId,
     /// Whether Partner Center has the customer.
     Relationship,
+    /// The indirect resellers that serve the customer.
+    Resellers,
     /// A caller's own key.
     ExternalReference,
     /// A caller's own tags.
@@ -39,6 +41,7 @@ impl Field {
             Self::Domain,
             Self::MicrosoftTenantId,
             Self::Relationship,
+            Self::Resellers,
             Self::ExternalReference,
             Self::Labels,
             Self::Note,
@@ -55,6 +58,8 @@ impl Field {
             Self::Domain => Some("companyProfile.domain"),
             Self::MicrosoftTenantId => Some("id"),
             Self::Relationship => Some("relationshipToPartner"),
+            // It is no member of the customer: the provider lists the customers of each of its resellers.
+            Self::Resellers => Some("relationships"),
             Self::ExternalReference | Self::Labels | Self::Note | Self::Status => None,
         }
     }
@@ -67,6 +72,7 @@ impl Field {
             "domain" => return Some(Self::Domain),
             "microsoft_tenant_id" => return Some(Self::MicrosoftTenantId),
             "relationship" => return Some(Self::Relationship),
+            "resellers" => return Some(Self::Resellers),
             "external_reference" => return Some(Self::ExternalReference),
             "labels" => return Some(Self::Labels),
             "note" => return Some(Self::Note),
@@ -90,6 +96,7 @@ impl fmt::Display for Field {
             Self::Domain => out.write_str("domain"),
             Self::MicrosoftTenantId => out.write_str("microsoft_tenant_id"),
             Self::Relationship => out.write_str("relationship"),
+            Self::Resellers => out.write_str("resellers"),
             Self::ExternalReference => out.write_str("external_reference"),
             Self::Labels => out.write_str("labels"),
             Self::Note => out.write_str("note"),

@@ -86,7 +86,7 @@ fn had_value(customer: &Customer, field: Field) -> bool {
         Field::CompanyName => !customer.company_name.is_empty(),
         Field::Domain => !customer.domain.is_empty(),
         // A platform customer has none of these.
-        Field::TenantName | Field::MicrosoftTenantId | Field::Relationship => false,
+        Field::TenantName | Field::MicrosoftTenantId | Field::Relationship | Field::Resellers => false,
         Field::ExternalReference | Field::Labels | Field::Note | Field::Status => true,
     }
 }

@@ -106,6 +106,7 @@ fn a_link_locks_all_that_partner_center_owns_and_replaces_what_had_another_value
         Field::TenantName,
         Field::MicrosoftTenantId,
         Field::Relationship,
+        Field::Resellers,
     ];
     for field in kept {
         assert!(!replaced.contains(&field), "{field}");

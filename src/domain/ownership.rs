@@ -4,7 +4,7 @@ use crate::domain::customer::{Relationship, Source};
 use crate::domain::field::Field;
 
 /// Grows whenever the table below changes; every refusal names the revision it was decided by.
-pub const POLICY_REVISION: u32 = 1;
+pub const POLICY_REVISION: u32 = 2;
 
 /// Who may write a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,11 +46,21 @@ pub const fn owner(standing: Standing, field: Field) -> Owner {
         (Field::Contact(..), Standing::Platform | Standing::MicrosoftEnded) => Owner::Platform,
         (Field::Contact(..), Standing::MicrosoftActive) => Owner::PartnerCenter,
         (
-            Field::CompanyName | Field::TenantName | Field::Domain | Field::MicrosoftTenantId | Field::Relationship,
+            Field::CompanyName
+            | Field::TenantName
+            | Field::Domain
+            | Field::MicrosoftTenantId
+            | Field::Relationship
+            | Field::Resellers,
             Standing::Platform,
         ) => Owner::Platform,
         (
-            Field::CompanyName | Field::TenantName | Field::Domain | Field::MicrosoftTenantId | Field::Relationship,
+            Field::CompanyName
+            | Field::TenantName
+            | Field::Domain
+            | Field::MicrosoftTenantId
+            | Field::Relationship
+            | Field::Resellers,
             Standing::MicrosoftActive | Standing::MicrosoftEnded,
         ) => Owner::PartnerCenter,
     }
@@ -73,6 +83,7 @@ mod tests {
             (Field::Domain, [O, P, P]),
             (Field::MicrosoftTenantId, [O, P, P]),
             (Field::Relationship, [O, P, P]),
+            (Field::Resellers, [O, P, P]),
             (Field::ExternalReference, [O, O, O]),
             (Field::Labels, [O, O, O]),
             (Field::Note, [O, O, O]),

@@ -91,12 +91,19 @@ pub fn plan(account: &PartnerAccountId, local: Option<&Customer>, observation: &
     })
 }
 
-fn link(observation: &Observation, profile: &MicrosoftProfile, now: Timestamp) -> MicrosoftLink {
+/// Nothing an observation says is about resellers: they stay as they are known.
+fn link(
+    before: Option<&Customer>,
+    observation: &Observation,
+    profile: &MicrosoftProfile,
+    now: Timestamp,
+) -> MicrosoftLink {
     MicrosoftLink {
         tenant_id: observation.tenant_id,
         tenant_name: profile.tenant_name.clone(),
         relationship: Relationship::Active,
         upstream_relationship: profile.upstream_relationship.clone(),
+        resellers: before.map(|before| before.resellers().to_vec()).unwrap_or_default(),
         sync_state: SyncState::Synced,
         paused: None,
         verified_at: now,
@@ -124,7 +131,7 @@ fn created(
         labels: BTreeMap::new(),
         note: String::new(),
         status: CustomerStatus::Active,
-        microsoft: Some(link(observation, profile, now)),
+        microsoft: Some(link(None, observation, profile, now)),
         created_at: now,
         updated_at: now,
         deleted_at: None,
@@ -143,7 +150,7 @@ pub(super) fn shown(
         domain: profile.domain.clone(),
         primary_contact: profile.contact.clone(),
         billing: Billing::MirrorsPrimary,
-        microsoft: Some(link(observation, profile, now)),
+        microsoft: Some(link(Some(before), observation, profile, now)),
         ..before.clone()
     }
 }
@@ -182,6 +189,7 @@ pub fn differences(before: &Customer, after: &Customer) -> Vec<Field> {
             Field::Domain => before.domain != after.domain,
             Field::MicrosoftTenantId => tenant_id(before) != tenant_id(after),
             Field::Relationship => before.relationship() != after.relationship(),
+            Field::Resellers => before.resellers() != after.resellers(),
             Field::ExternalReference => before.external_reference != after.external_reference,
             Field::Labels => before.labels != after.labels,
             Field::Note => before.note != after.note,

@@ -3,7 +3,7 @@
 //! An edit is judged by what it would *change*: a guarded field named with its present value is no edit.
 //! A changed guarded field refuses the whole request, and the refusal names every such field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::access::Enforcement;
 use crate::domain::contact::{ContactField, ContactRole};
@@ -66,6 +66,7 @@ impl GuardRule {
             | Field::Domain
             | Field::MicrosoftTenantId
             | Field::Relationship
+            | Field::Resellers
             | Field::ExternalReference
             | Field::Labels
             | Field::Note
@@ -210,7 +211,7 @@ impl Judged {
                 let problem = text::check_domain(&self.after.domain).map(|wrong| FieldProblem::new(field, wrong));
                 self.change(field, problem);
             }
-            Wish::TenantName(_) | Wish::MicrosoftTenantId(_) | Wish::Relationship(_) => {
+            Wish::TenantName(_) | Wish::MicrosoftTenantId(_) | Wish::Relationship(_) | Wish::Resellers(_) => {
                 let wrong = "is set by synchronization with Partner Center and cannot be given to a platform customer";
                 self.change(field, Some(FieldProblem::new(field, wrong)));
             }
@@ -291,6 +292,10 @@ fn would_change(before: &Customer, wish: &Wish) -> bool {
             };
             *wanted != present
         }
+        Wish::Resellers(wanted) => {
+            let wanted: BTreeSet<_> = wanted.iter().map(|tenant| text::tidy(tenant).to_lowercase()).collect();
+            wanted != before.resellers().iter().map(|reseller| reseller.tenant_id.to_string()).collect()
+        }
         Wish::ExternalReference(wanted) => text::tidy(wanted) != before.external_reference,
         Wish::Labels(wanted) => *wanted != before.labels,
         Wish::Label(key, wanted) => before.labels.get(key) != wanted.as_ref(),
@@ -325,6 +330,7 @@ fn wrong_value(wish: &Wish) -> Vec<FieldProblem> {
         | Wish::TenantName(_)
         | Wish::MicrosoftTenantId(_)
         | Wish::Relationship(_)
+        | Wish::Resellers(_)
         | Wish::Status(_) => Vec::new(),
     }
 }

@@ -4,8 +4,9 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::domain::contact::Contact;
 use crate::domain::customer::{CustomerStatus, MicrosoftLink, Source, SyncState};
-use crate::domain::ids::{CustomerId, Epoch, Revision, Ticket};
+use crate::domain::ids::{CustomerId, Epoch, Revision, TenantId, Ticket};
 use crate::domain::observation::ObservationMark;
+use crate::domain::reseller::Reseller;
 
 const TENANT: &str = "1b06e0a2-4f4a-4ae1-9c50-2f4a7c3d9e11";
 const STANDINGS: [Standing; 3] = [Standing::Platform, Standing::MicrosoftActive, Standing::MicrosoftEnded];
@@ -31,6 +32,11 @@ fn value_of(member: ContactField, number: usize) -> String {
     }
 }
 
+fn reseller(number: u128) -> Reseller {
+    let tenant_id = TenantId::new(uuid::Uuid::from_u128(number << 64 | 0xabcd));
+    Reseller { tenant_id, display_name: format!("Reseller {number}"), mpn_id: number.to_string() }
+}
+
 fn customer(standing: Standing) -> Customer {
     let now = Timestamp::from_micros(1_700_000_000_000_000);
     let link = |relationship| MicrosoftLink {
@@ -38,6 +44,7 @@ fn customer(standing: Standing) -> Customer {
         tenant_name: "Linden tenant".to_owned(),
         relationship,
         upstream_relationship: "reseller".to_owned(),
+        resellers: [3, 4].map(reseller).to_vec(),
         sync_state: SyncState::Synced,
         paused: None,
         verified_at: now,
@@ -108,6 +115,10 @@ fn primary_field(member: ContactField) -> Field {
     Field::Contact(ContactRole::Primary, member)
 }
 
+fn tenants(customer: &Customer) -> Vec<String> {
+    customer.resellers().iter().map(|reseller| reseller.tenant_id.to_string()).collect()
+}
+
 fn billing_field(member: ContactField) -> Field {
     Field::Contact(ContactRole::Billing, member)
 }
@@ -127,6 +138,7 @@ fn same(customer: &Customer, field: Field) -> Option<Wish> {
             Relationship::Active => WishedRelationship::Active,
             Relationship::Ended => WishedRelationship::Ended,
         }),
+        Field::Resellers => Wish::Resellers(tenants(customer)),
         Field::ExternalReference => Wish::ExternalReference(customer.external_reference.clone()),
         Field::Labels => Wish::Labels(customer.labels.clone()),
         Field::Note => Wish::Note(customer.note.clone()),
@@ -149,6 +161,10 @@ fn same_in_other_letters(customer: &Customer, field: Field) -> Option<Wish> {
         Wish::TenantName(value) => Wish::TenantName(other(&value)),
         Wish::Domain(value) => Wish::Domain(format!(" {}", value.to_uppercase())),
         Wish::MicrosoftTenantId(value) => Wish::MicrosoftTenantId(format!("{} ", value.to_uppercase())),
+        Wish::Resellers(mut tenants) => {
+            tenants.reverse();
+            Wish::Resellers(tenants.into_iter().map(|tenant| format!("{} ", tenant.to_uppercase())).collect())
+        }
         Wish::ExternalReference(value) => Wish::ExternalReference(other(&value)),
         Wish::Note(value) => Wish::Note(other(&value)),
         exact => exact,
@@ -167,6 +183,7 @@ fn other(customer: &Customer, field: Field) -> Wish {
             Some(Relationship::Active) => WishedRelationship::Ended,
             Some(Relationship::Ended) | None => WishedRelationship::Active,
         }),
+        Field::Resellers => Wish::Resellers(vec!["00000000-0000-4000-8000-000000000000".to_owned()]),
         Field::ExternalReference => Wish::ExternalReference("other".to_owned()),
         Field::Labels => Wish::Label("team".to_owned(), Some("south".to_owned())),
         Field::Note => note("other"),
@@ -182,6 +199,8 @@ fn cleared(field: Field) -> Option<Wish> {
         Field::Domain => Wish::Domain(String::new()),
         Field::MicrosoftTenantId => Wish::MicrosoftTenantId(String::new()),
         Field::Relationship | Field::Status => return None,
+        // Of a platform customer that is no change.
+        Field::Resellers => Wish::Resellers(Vec::new()),
         Field::ExternalReference => Wish::ExternalReference(String::new()),
         Field::Labels => Wish::Labels(BTreeMap::new()),
         Field::Note => note(""),
@@ -190,7 +209,7 @@ fn cleared(field: Field) -> Option<Wish> {
 
 /// Only synchronization gives these to anybody.
 fn is_given_by_synchronization(field: Field) -> bool {
-    matches!(field, Field::TenantName | Field::MicrosoftTenantId | Field::Relationship)
+    matches!(field, Field::TenantName | Field::MicrosoftTenantId | Field::Relationship | Field::Resellers)
 }
 
 #[test]

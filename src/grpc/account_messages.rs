@@ -9,6 +9,7 @@ use crate::domain::account_draft::{self, AccountDraft, AccountEdit, AccountField
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::sync_settings::{SyncSetting, SyncSettings};
 use crate::domain::text::FieldProblem;
+use crate::domain::user_sign_in::CredentialKind;
 use crate::grpc::convert::{self, UNKNOWN_VALUE, time};
 use crate::grpc::requests::mode;
 use crate::grpc::{names, proto};
@@ -17,8 +18,20 @@ use crate::operations::questions::{HealthCheck, HealthCheckKind};
 use crate::operations::update_partner_account::UpdatePartnerAccount;
 
 /// Paths of what the service sets and no caller changes; naming them is ignored (AIP-203).
-const OUTPUT_ONLY: [&str; 8] =
-    ["name", "origin", "client_id", "credentials_time", "create_time", "update_time", "etag", "webhook_secret_time"];
+const OUTPUT_ONLY: [&str; 12] = [
+    "name",
+    "origin",
+    "client_id",
+    "credentials_time",
+    "create_time",
+    "update_time",
+    "etag",
+    "certificate_expire_time",
+    "user_sign_in_time",
+    "credential_kind",
+    "has_refresh_token",
+    "webhook_secret_time",
+];
 
 /// The account a request wants to create, or everything that is wrong with it.
 pub(super) fn creation_of(
@@ -265,6 +278,15 @@ pub(super) fn partner_account(record: &AccountRecord) -> proto::PartnerAccount {
         update_time: Some(time(record.updated_at)),
         etag: convert::etag(record.revision),
         webhook_secret_time: record.webhook_secret_made_at.map(time),
+        certificate_expire_time: record.credential.and_then(CredentialKind::expires_at).map(time),
+        user_sign_in_time: record.user.as_ref().and_then(|user| user.succeeded_at).map(time),
+        credential_kind: match record.credential {
+            None => proto::CredentialKind::Unspecified,
+            Some(CredentialKind::ClientSecret) => proto::CredentialKind::ClientSecret,
+            Some(CredentialKind::ClientCertificate { .. }) => proto::CredentialKind::ClientCertificate,
+        }
+        .into(),
+        has_refresh_token: record.user.is_some(),
     }
 }
 
@@ -306,6 +328,7 @@ fn health_check(check: HealthCheck) -> proto::HealthCheck {
             HealthCheckKind::CustomerList => proto::HealthCheckKind::CustomerList,
             HealthCheckKind::AuditLog => proto::HealthCheckKind::AuditLog,
             HealthCheckKind::WebhookRegistration => proto::HealthCheckKind::WebhookRegistration,
+            HealthCheckKind::UserSignIn => proto::HealthCheckKind::UserSignIn,
         }
         .into(),
         passed,
@@ -388,6 +411,8 @@ mod tests {
             name: "partnerAccounts/contoso".to_owned(),
             client_id: "an-application".to_owned(),
             client_secret: "hunter2".to_owned(),
+            client_certificate: "hunter2".to_owned(),
+            refresh_token: "hunter2".to_owned(),
         };
         let shown = format!("{request:?}");
         assert!(shown.contains("partnerAccounts/contoso") && !shown.contains("hunter2"), "{shown}");

@@ -10,6 +10,7 @@ use crate::domain::ids::Revision;
 use crate::domain::ownership::{Owner, POLICY_REVISION};
 use crate::domain::pause::Pause;
 use crate::domain::policy::SyncPolicy;
+use crate::domain::reseller::Reseller;
 use crate::domain::text::FieldProblem;
 use crate::grpc::names::CustomerName;
 use crate::grpc::proto;
@@ -63,6 +64,16 @@ pub fn customer(customer: &Customer, policy: &SyncPolicy, now: Timestamp) -> pro
         pause: customer.pause().map(pause),
         verified_by: verification_cause(link.and_then(|link| link.provenance.verified_by)).into(),
         last_upstream_change: link.and_then(|link| link.provenance.last_change.as_ref()).map(upstream_change),
+        resellers: customer.resellers().iter().map(reseller).collect(),
+    }
+}
+
+/// A reseller as a customer's message names it.
+pub fn reseller(reseller: &Reseller) -> proto::Reseller {
+    proto::Reseller {
+        microsoft_tenant_id: reseller.tenant_id.to_string(),
+        display_name: reseller.display_name.clone(),
+        mpn_id: reseller.mpn_id.clone(),
     }
 }
 
@@ -166,6 +177,7 @@ pub fn draft(message: proto::Customer, problems: &mut Vec<FieldProblem>) -> Cust
     cannot_be_given(!message.microsoft_tenant_id.is_empty(), "microsoft_tenant_id");
     cannot_be_given(message.relationship() != proto::Relationship::Unspecified, "relationship");
     cannot_be_given(!message.tenant_name.is_empty(), "tenant_name");
+    cannot_be_given(!message.resellers.is_empty(), "resellers");
     if proto::Source::try_from(message.source).is_err() {
         problems.push(FieldProblem::new("source", UNKNOWN_VALUE));
     }

@@ -92,6 +92,9 @@ impl Reading<'_> {
         if !customer.microsoft_tenant_id.is_empty() {
             self.edit.wish(Wish::MicrosoftTenantId(customer.microsoft_tenant_id.clone()));
         }
+        if !customer.resellers.is_empty() {
+            self.resellers();
+        }
         self.source(Absent::IsNoWish);
         self.relationship(Absent::IsNoWish);
         self.status(Absent::IsNoWish);
@@ -110,6 +113,7 @@ impl Reading<'_> {
             "labels" => self.labels(),
             "source" => self.source(Absent::Clears),
             "relationship" => self.relationship(Absent::Clears),
+            "resellers" => self.resellers(),
             "status" => self.status(Absent::Clears),
             "primary_contact" => self.contact(ContactRole::Primary, Absent::Clears),
             "billing_contact" => self.contact(ContactRole::Billing, Absent::Clears),
@@ -199,6 +203,11 @@ impl Reading<'_> {
             Ok(proto::Relationship::Unspecified) => self.edit.wish(Wish::Relationship(WishedRelationship::None)),
             Err(_) => self.problems.push(FieldProblem::new("relationship", UNKNOWN_VALUE)),
         }
+    }
+
+    fn resellers(&mut self) {
+        let tenants = self.customer.resellers.iter().map(|reseller| reseller.microsoft_tenant_id.clone());
+        self.edit.wish(Wish::Resellers(tenants.collect()));
     }
 
     fn status(&mut self, absent: Absent) {

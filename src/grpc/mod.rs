@@ -24,6 +24,7 @@ pub mod proto;
 mod refusal;
 mod repeat;
 mod requests;
+mod resellers;
 mod server;
 mod status;
 mod sync;

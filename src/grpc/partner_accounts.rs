@@ -19,7 +19,7 @@ use crate::operations::create_partner_account::create_partner_account;
 use crate::operations::once::{Once, Outcome};
 use crate::operations::partner_accounts::{get_partner_account, list_partner_accounts};
 use crate::operations::rotate_webhook_secret::rotate_webhook_secret;
-use crate::operations::set_partner_account_credentials::{problems, set_partner_account_credentials};
+use crate::operations::set_partner_account_credentials::{GivenCredentials, set_partner_account_credentials};
 use crate::operations::update_partner_account::update_partner_account;
 
 /// The service.
@@ -28,7 +28,7 @@ pub struct PartnerAccounts(pub(super) Arc<Serving>);
 
 impl fmt::Debug for proto::SetPartnerAccountCredentialsRequest {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, client_id, client_secret: _ } = self;
+        let Self { name, client_id, client_secret: _, client_certificate: _, refresh_token: _ } = self;
         out.debug_struct("SetPartnerAccountCredentialsRequest")
             .field("name", name)
             .field("client_id", client_id)
@@ -117,16 +117,25 @@ impl PartnerAccountService for PartnerAccounts {
         request: Request<proto::SetPartnerAccountCredentialsRequest>,
     ) -> Result<Response<proto::PartnerAccount>, Status> {
         let caller = caller::of(&request)?;
-        let proto::SetPartnerAccountCredentialsRequest { name, client_id, client_secret } = request.into_inner();
-        let client_secret = SecretString::from(client_secret);
-        let account = names::account("name", &name);
-        let mut wrong: Vec<_> = account.as_ref().err().cloned().into_iter().collect();
-        wrong.extend(problems(&client_id, &client_secret));
-        let (Ok(account), true) = (account, wrong.is_empty()) else { return Err(invalid(&wrong)) };
+        let request = request.into_inner();
+        let account = names::account("name", &request.name);
+        let given = GivenCredentials {
+            client_id: request.client_id,
+            client_secret: SecretString::from(request.client_secret),
+            client_certificate: SecretString::from(request.client_certificate),
+            refresh_token: SecretString::from(request.refresh_token),
+        };
+        let new = given.read(self.0.clock.now());
+        let (account, new) = match (account, new) {
+            (Ok(account), Ok(new)) => (account, new),
+            (account, new) => {
+                let wrong: Vec<_> = account.err().into_iter().chain(new.err().into_iter().flatten()).collect();
+                return Err(invalid(&wrong));
+            }
+        };
         let Serving { store, accounts, sealing_keys, .. } = &*self.0;
         let keys = sealing_keys.as_ref();
-        let set =
-            set_partner_account_credentials(store, accounts, keys, &caller, &account, &client_id, &client_secret).await;
+        let set = set_partner_account_credentials(store, accounts, keys, &caller, &account, &new).await;
         Ok(Response::new(partner_account(&set.map_err(status::set_credentials)?)))
     }
 
@@ -138,7 +147,8 @@ impl PartnerAccountService for PartnerAccounts {
         let account = names::account("name", &request.get_ref().name).map_err(|problem| invalid(&[problem]))?;
         let Serving { store, accounts, sealing_keys, questions, clock, .. } = &*self.0;
         let keys = sealing_keys.as_ref();
-        let checked = check_partner_account_health(store, accounts, keys, questions, &caller, &account).await;
+        let checked =
+            check_partner_account_health(store, accounts, keys, questions, &caller, &account, clock.now()).await;
         let checks = checked.map_err(status::partner_account)?;
         Ok(Response::new(account_messages::health(&account, checks, clock.now())))
     }

@@ -61,6 +61,7 @@ fn edit_of(fields: Vec<Field>, decision: Option<DecisionId>) -> RefusedEdit {
             tenant_name: String::new(),
             relationship: Relationship::Active,
             upstream_relationship: "reseller".to_owned(),
+            resellers: Vec::new(),
             sync_state: SyncState::Synced,
             paused: None,
             verified_at: now,

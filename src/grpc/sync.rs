@@ -12,13 +12,13 @@ use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto;
 use crate::grpc::proto::sync_service_server::SyncService;
 use crate::grpc::requests::{both, page_size};
-use crate::grpc::{Serving, caller, explain, holds, names, pauses, repeat, status};
+use crate::grpc::{Serving, caller, explain, holds, names, pauses, repeat, resellers, status};
 use crate::operations::get_sync_status::{SyncStatus, get_sync_status};
 use crate::operations::once::{Once, Outcome};
 use crate::operations::refresh_customer::refresh_customer;
 use crate::operations::start_sync::start_sync;
 use crate::operations::sync_runs::{CountedRun, get_sync_run, list_sync_runs};
-use crate::store::{RunCause, RunKind, RunState};
+use crate::store::{RunCause, RunKind, RunState, SyncProblem};
 
 /// The service.
 #[derive(Clone, Debug)]
@@ -65,6 +65,13 @@ impl SyncService for Sync {
         let customer = refreshed.map_err(status::refresh_customer)?;
         let served = self.0.accounts.find(&name.account).map_err(|missing| status::get_customer(missing.into()))?;
         Ok(Response::new(convert::customer(&customer, &served.policy, self.0.clock.now())))
+    }
+
+    async fn list_resellers(
+        &self,
+        request: Request<proto::ListResellersRequest>,
+    ) -> Result<Response<proto::ListResellersResponse>, Status> {
+        resellers::list_resellers(&self.0, request).await
     }
 
     async fn explain_customer(
@@ -158,6 +165,7 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
         pending_links,
         policy,
         guarantee,
+        resellers,
     } = status;
     let (mode, reason) = incremental_mode(&sync.webhook);
     proto::SyncStatus {
@@ -178,18 +186,20 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
         quarantined: signed(backlog.quarantined),
         held_removals: signed(sync.held_removals),
         throttled_until: sync.throttled_until.map(time),
-        problem: sync.problem.map(|problem| proto::SyncProblem {
-            reason: problem.reason,
-            detail: problem.detail,
-            since: Some(time(problem.since)),
-        }),
+        problem: sync.problem.map(problem),
         paused: signed(backlog.paused),
         pending_links: signed(pending_links),
         guaranteed_within: guarantee.and_then(|guarantee| prost_types::Duration::try_from(guarantee.within).ok()),
         promise_reachable: guarantee.is_some_and(|guarantee| guarantee.is_kept),
         calls_per_minute: sync.calls_per_minute.map_or(0, signed),
         throttles_last_day: signed(sync.throttles_last_day),
+        resellers: Some(resellers::reseller_sync(resellers)),
     }
+}
+
+/// A problem as a message.
+pub(super) fn problem(problem: SyncProblem) -> proto::SyncProblem {
+    proto::SyncProblem { reason: problem.reason, detail: problem.detail, since: Some(time(problem.since)) }
 }
 
 fn sync_run(counted: &CountedRun) -> proto::SyncRun {

@@ -5,10 +5,12 @@
 
 use std::time::Duration;
 
+use crate::clock::Timestamp;
 use crate::domain::access::{Action, Caller};
-use crate::domain::account::AccountOrigin;
+use crate::domain::account::{AccountOrigin, PartnerKind};
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::standstill::Standstill;
+use crate::domain::user_sign_in::{CERTIFICATE_EXPIRED, Warning, certificate_warning};
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::credentials;
 use crate::operations::partner_accounts::PartnerAccountError;
@@ -27,6 +29,7 @@ pub async fn check_partner_account_health(
     questions: &Questions,
     caller: &Caller,
     account: &PartnerAccountId,
+    now: Timestamp,
 ) -> Result<Vec<HealthCheck>, PartnerAccountError> {
     caller.may(Action::RunSync, account)?;
     accounts.find(account)?;
@@ -45,12 +48,46 @@ pub async fn check_partner_account_health(
             }
         }
     }
-    let mut checks = vec![check(HealthCheckKind::Credentials, None)];
+    let warning = kept.record.credential.and_then(|kind| certificate_warning(kind, now));
+    let mut checks = credentials_checked(warning);
+    if checks.iter().any(|check| !check.optional && check.failure.is_some()) {
+        return Ok(checks);
+    }
     match questions.health(account).await {
-        Ok(asked) => checks.extend(asked),
+        Ok(asked) => checks.extend(asked.into_iter().map(|check| needed_by(kept.record.account.kind, check))),
         Err(no_answer) => checks.push(check(HealthCheckKind::CustomerList, Some(failure(no_answer)))),
     }
     Ok(checks)
+}
+
+/// Whether the credentials are valid, and then what warns of their end.
+fn credentials_checked(warning: Option<Warning>) -> Vec<HealthCheck> {
+    let (is_over, failure) = match warning {
+        None => return vec![check(HealthCheckKind::Credentials, None)],
+        Some(Warning { reason, detail, since: _ }) => {
+            (reason == CERTIFICATE_EXPIRED, Some(Failure { reason, remedy: detail }))
+        }
+    };
+    if is_over {
+        return vec![check(HealthCheckKind::Credentials, failure)];
+    }
+    let ends_soon = HealthCheck { kind: HealthCheckKind::Credentials, optional: true, failure };
+    vec![check(HealthCheckKind::Credentials, None), ends_soon]
+}
+
+/// Only an indirect provider needs a user: resellers are told to nobody else.
+fn needed_by(kind: PartnerKind, check: HealthCheck) -> HealthCheck {
+    match (check.kind, kind) {
+        (HealthCheckKind::UserSignIn, PartnerKind::IndirectProvider) => HealthCheck { optional: false, ..check },
+        (
+            HealthCheckKind::Credentials
+            | HealthCheckKind::CustomerList
+            | HealthCheckKind::AuditLog
+            | HealthCheckKind::WebhookRegistration
+            | HealthCheckKind::UserSignIn,
+            PartnerKind::DirectBill | PartnerKind::IndirectProvider | PartnerKind::IndirectReseller,
+        ) => check,
+    }
 }
 
 const fn check(kind: HealthCheckKind, failure: Option<Failure>) -> HealthCheck {

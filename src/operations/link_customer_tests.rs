@@ -74,6 +74,7 @@ async fn bench() -> Bench {
     let configured = ConfiguredAccount {
         account: partner,
         client_id: "an application".to_owned(),
+        credential: crate::domain::user_sign_in::CredentialKind::ClientSecret,
         settings: SyncSettings::of(&pace),
     };
     let accounts = Accounts::new(pace);

@@ -30,6 +30,7 @@ mod look_now;
 pub mod refresh_customer;
 pub mod rotate_webhook_secret;
 pub mod sync_runs;
+pub mod list_resellers;
 pub mod holds;
 pub mod pause_customer;
 pub mod explain_customer;

@@ -58,6 +58,8 @@ pub enum HealthCheckKind {
     AuditLog,
     /// Whether the webhook registration can be read.
     WebhookRegistration,
+    /// Whether the user can be signed in.
+    UserSignIn,
 }
 
 /// One thing that was tried.

@@ -1,28 +1,28 @@
-//! Signs in as the application and keeps the token (FACTS 1.2): app-only client credentials, which need neither a
-//! user nor multi-factor authentication.
+//! Signs in and keeps the token (FACTS 1.2): as the application alone, which needs neither a user nor multi-factor
+//! authentication, or for a user.
 //!
 //! One request at a time, whoever needs the token; those who waited share its outcome, also when it failed. Tokens and
 //! secrets are never printed.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::Url;
-use reqwest::header::{ACCEPT, HeaderValue};
+use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
-use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::TenantId;
 use crate::partner_center::blockage::Blockage;
 use crate::partner_center::document::{Document, Object};
-use crate::partner_center::error::{Call, Error, Problem, SetupError, Trace};
-use crate::partner_center::error_body::judge_token_refusal;
-use crate::partner_center::settings::{Settings, address, below};
-use crate::partner_center::transport::{Answer, Transport, fresh_trace};
+use crate::partner_center::error::{Call, Error, Problem, SetupError};
+use crate::partner_center::refresh_token::{Granted, RefreshTokenKeeper, UserGrant};
+use crate::partner_center::settings::Settings;
+use crate::partner_center::token_request::TokenDesk;
+use crate::partner_center::transport::{Answer, Transport};
 
 /// How long before its end a token is no longer used.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
@@ -50,17 +50,20 @@ impl AccessToken {
     }
 }
 
-/// The tokens of one account.
+/// The tokens of one account, of its application or of its user.
 #[derive(Debug)]
 pub(super) struct AccessTokens {
-    url: Url,
-    client_id: String,
-    client_secret: SecretString,
-    scope: String,
-    tenant_id: TenantId,
+    desk: TokenDesk,
+    grant: Grant,
     held: Mutex<Held>,
     /// How many sign-ins have ended; written under the lock of `held` only.
     attempts: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Grant {
+    Application,
+    User(UserGrant),
 }
 
 #[derive(Debug, Default)]
@@ -70,17 +73,19 @@ struct Held {
 }
 
 impl AccessTokens {
+    /// The application's.
     pub(super) fn new(settings: &Settings) -> Result<Self, SetupError> {
-        let authority = address("authority", &settings.endpoints.authority)?;
-        Ok(Self {
-            url: below(&authority, &format!("/{}/oauth2/v2.0/token", settings.tenant_id), None),
-            client_id: settings.client_id.clone(),
-            client_secret: settings.client_secret.clone(),
-            scope: format!("{}/.default", settings.endpoints.audience.trim_end_matches('/')),
-            tenant_id: settings.tenant_id,
-            held: Mutex::default(),
-            attempts: AtomicU64::new(0),
-        })
+        Self::by(settings, Grant::Application)
+    }
+
+    /// The user's.
+    pub(super) fn of_user(settings: &Settings, keeper: Arc<dyn RefreshTokenKeeper>) -> Result<Self, SetupError> {
+        Self::by(settings, Grant::User(UserGrant::new(keeper)))
+    }
+
+    fn by(settings: &Settings, grant: Grant) -> Result<Self, SetupError> {
+        let desk = TokenDesk::new(settings)?;
+        Ok(Self { desk, grant, held: Mutex::default(), attempts: AtomicU64::new(0) })
     }
 
     /// The token to use now.
@@ -91,6 +96,23 @@ impl AccessTokens {
     /// Another token than `refused`, which Partner Center did not accept.
     pub(super) async fn replace(&self, refused: &AccessToken, transport: &Transport) -> Result<AccessToken, Error> {
         self.token(transport, Some(refused.attempt)).await
+    }
+
+    /// Signs in anew although there may be a token that works.
+    pub(super) async fn renew(&self, transport: &Transport) -> Result<(), Error> {
+        let held = self.held.lock().await.token.as_ref().map(|token| token.attempt);
+        self.token(transport, held).await.map(|_| ())
+    }
+
+    /// A call with a fresh token was refused as one that no token helps.
+    pub(super) async fn note_refused_call(&self, error: &Error, now: Timestamp) {
+        match (&self.grant, &error.problem) {
+            (Grant::User(user), Problem::Blocked { .. }) => {
+                self.held.lock().await.token = None;
+                user.rest_after(error, now).await;
+            }
+            (Grant::User(_) | Grant::Application, _) => {}
+        }
     }
 
     async fn token(&self, transport: &Transport, refused: Option<u64>) -> Result<AccessToken, Error> {
@@ -116,30 +138,22 @@ impl AccessTokens {
     }
 
     async fn sign_in(&self, transport: &Transport, attempt: u64) -> Result<AccessToken, Error> {
-        let trace = fresh_trace();
         let asked_at = transport.clock.now();
-        let form = [
-            ("grant_type", "client_credentials"),
-            ("client_id", &self.client_id),
-            ("client_secret", self.client_secret.expose_secret()),
-            ("scope", &self.scope),
-        ];
-        let request = transport
-            .client
-            .post(self.url.clone())
-            .header(ACCEPT, "application/json")
-            .header("client-request-id", trace.correlation_id.to_string())
-            .form(&form);
-        let answer = transport.exchange(Call::AccessToken, request, trace).await?;
-        if !answer.is_success() {
-            let problem = judge_token_refusal(&answer.body, answer.status, answer.after);
-            return Err(Error::new(Call::AccessToken, problem, refusal_trace(&answer)));
+        match &self.grant {
+            Grant::Application => {
+                let scope = [("scope", self.desk.scope.as_str())];
+                let answer = self.desk.ask(transport, "client_credentials", &scope).await?;
+                self.accept(&answer, asked_at, attempt).map(|granted| granted.token)
+            }
+            Grant::User(user) => {
+                user.sign_in(&self.desk, transport, |answer| self.accept(answer, asked_at, attempt)).await
+            }
         }
-        self.accept(&answer, asked_at, attempt)
     }
 
-    fn accept(&self, answer: &Answer, asked_at: Timestamp, attempt: u64) -> Result<AccessToken, Error> {
+    fn accept(&self, answer: &Answer, asked_at: Timestamp, attempt: u64) -> Result<Granted<AccessToken>, Error> {
         let error = |problem| Error::new(Call::AccessToken, problem, answer.trace);
+        let blocked = |blockage| Err(error(Problem::Blocked { blockage, status: None, code: None }));
         let document = Document::read(&answer.body).map_err(|_| error(Problem::Unreadable { what: "no JSON" }))?;
         let object = document.object().ok_or_else(|| error(Problem::Unreadable { what: "no object" }))?;
         let value = object.text_or_empty("access_token");
@@ -147,15 +161,25 @@ impl AccessTokens {
         if !sendable {
             return Err(error(Problem::Unreadable { what: "no access token" }));
         }
+        let claims = Claims::of(value);
         // Invariant I6: with the credentials of another tenant we would mirror that tenant's customers.
         // See `a_token_of_another_tenant_blocks_the_account`.
-        if tenant_of(value).is_some_and(|tenant| tenant != Some(self.tenant_id)) {
-            let blockage = Blockage::TenantMismatch;
-            return Err(error(Problem::Blocked { blockage, status: None, code: None }));
+        if claims.tenant.is_some_and(|tenant| tenant != Some(self.desk.tenant_id)) {
+            return blocked(Blockage::TenantMismatch);
+        }
+        match &self.grant {
+            Grant::Application => {}
+            // FACTS 1.4: Partner Center takes a user's token only with multi-factor authentication in it.
+            Grant::User(_) if claims.multi_factor => {}
+            Grant::User(_) => return blocked(Blockage::MfaRequired),
         }
         let life = life_of(object);
         let usable = life.saturating_sub(MARGIN).max(life / 2);
-        Ok(AccessToken { value: value.into(), usable_until: asked_at.plus(usable), attempt })
+        let newer = object.text_or_empty("refresh_token");
+        Ok(Granted {
+            token: AccessToken { value: value.into(), usable_until: asked_at.plus(usable), attempt },
+            refresh_token: (!newer.is_empty()).then(|| newer.into()),
+        })
     }
 }
 
@@ -165,25 +189,31 @@ fn life_of(answer: Object<'_>) -> Duration {
     seconds.map_or(UNSAID_LIFE, Duration::from_secs).min(LONGEST_LIFE)
 }
 
-/// The `tid` claim: `None` when the token cannot be read, `Some(None)` when the claim is no tenant id.
-///
-/// The claim only guards against mixed-up credentials, so the signature is left to Partner Center.
-fn tenant_of(token: &str) -> Option<Option<TenantId>> {
-    let payload = token.split('.').nth(1)?;
-    let claims = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
-    let document = Document::read(&claims).ok()?;
-    let tenant = document.object()?.text_or_empty("tid");
-    if tenant.is_empty() { None } else { Some(tenant.parse().ok()) }
+/// What a token says of itself. It only guards against mixed-up credentials and sign-ins that Partner Center would turn
+/// away, so the signature is left to Partner Center.
+#[derive(Default)]
+struct Claims {
+    /// The `tid` claim: `None` when the token cannot be read, `Some(None)` when the claim is no tenant id.
+    tenant: Option<Option<TenantId>>,
+    /// Whether `amr` holds `mfa`.
+    multi_factor: bool,
 }
 
-/// The sign-in service tells its ids in the body.
-fn refusal_trace(answer: &Answer) -> Trace {
-    let document = Document::read(&answer.body);
-    let object = document.as_ref().ok().and_then(Document::object);
-    let id = |name| -> Option<Uuid> { object?.text_or_empty(name).parse().ok() };
-    Trace {
-        request_id: id("trace_id").unwrap_or(answer.trace.request_id),
-        correlation_id: id("correlation_id").unwrap_or(answer.trace.correlation_id),
+impl Claims {
+    fn of(token: &str) -> Self {
+        Self::read(token).unwrap_or_default()
+    }
+
+    fn read(token: &str) -> Option<Self> {
+        let payload = token.split('.').nth(1)?;
+        let claims = URL_SAFE_NO_PAD.decode(payload.trim_end_matches('=')).ok()?;
+        let document = Document::read(&claims).ok()?;
+        let object = document.object()?;
+        let tenant = object.text_or_empty("tid");
+        Some(Self {
+            tenant: if tenant.is_empty() { None } else { Some(tenant.parse().ok()) },
+            multi_factor: object.texts("amr").is_some_and(|methods| methods.contains(&"mfa")),
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::domain::upstream_change::{UpstreamChange, UserName};
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::document::{Document, Object};
 use crate::partner_center::error::{Call, Error, Problem};
+use crate::partner_center::identity::Identity;
 use crate::partner_center::links::PageLink;
 use crate::partner_center::request::Question;
 use crate::partner_center::transport::fresh_trace;
@@ -108,6 +109,7 @@ impl PartnerCenter {
         );
         let question = Question {
             call: Call::AuditRecords,
+            identity: Identity::Application,
             path: "/v1/auditrecords",
             query: Some(link.map_or(&first_page, PageLink::query)),
             headers: link.and_then(PageLink::header_map).unwrap_or_default(),

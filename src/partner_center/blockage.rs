@@ -2,6 +2,23 @@
 //!
 //! Reasons are stable names that dashboards and runbooks may rely on; append, never rename.
 
+use crate::domain::user_sign_in::CERTIFICATE_EXPIRED;
+
+const SET_A_REFRESH_TOKEN: &str = "\
+     The call is open to an application that acts for a user only, and this partner account has no refresh \
+     token of one. Set a refresh token for it.";
+const REGISTER_THE_CERTIFICATE: &str = "\
+     The sign-in service does not accept the client certificate. Add its public part under Certificates & \
+     secrets of the application in Microsoft Entra, or set a certificate that is there for this partner \
+     account; check also that this machine's clock is right.";
+const RENEW_THE_CERTIFICATE: &str = "\
+     The client certificate is no longer valid. Make a new one, add it under Certificates & secrets of the \
+     application in Microsoft Entra, and set it for this partner account.";
+const PUT_THE_KEY_BACK: &str = "\
+     The refresh token of this partner account was sealed under a key that the service does not have, or was \
+     changed. Put the key back into the file that sealing_key_file names and restart the service, or set a new \
+     refresh token.";
+
 /// What is wrong with an account's access to Partner Center.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Blockage {
@@ -35,11 +52,19 @@ pub enum Blockage {
     PartnerAgreement,
     /// Partner Center forbids a call about the account as a whole.
     AccessDenied,
+    /// The account has no user to call for.
+    UserSignInMissing,
+    /// The sign-in service does not accept the client certificate.
+    ClientCertificateRefused,
+    /// The client certificate is no longer valid.
+    CertificateExpired,
+    /// The refresh token that is kept cannot be opened.
+    RefreshTokenUnreadable,
 }
 
 impl Blockage {
     /// Every blockage.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::ClientSecretRefused,
         Self::ApplicationNotFound,
         Self::TenantNotFound,
@@ -55,7 +80,16 @@ impl Blockage {
         Self::AppOnlyRefused,
         Self::PartnerAgreement,
         Self::AccessDenied,
+        Self::UserSignInMissing,
+        Self::ClientCertificateRefused,
+        Self::CertificateExpired,
+        Self::RefreshTokenUnreadable,
     ];
+
+    /// The blockage of that stable name.
+    pub fn named(reason: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|blockage| blockage.reason() == reason)
+    }
 
     /// The stable name.
     pub const fn reason(self) -> &'static str {
@@ -75,6 +109,10 @@ impl Blockage {
             Self::AppOnlyRefused => "APP_ONLY_REFUSED",
             Self::PartnerAgreement => "PARTNER_AGREEMENT",
             Self::AccessDenied => "ACCESS_DENIED",
+            Self::UserSignInMissing => "USER_SIGN_IN_MISSING",
+            Self::ClientCertificateRefused => "CLIENT_CERTIFICATE_REFUSED",
+            Self::CertificateExpired => CERTIFICATE_EXPIRED,
+            Self::RefreshTokenUnreadable => "REFRESH_TOKEN_UNREADABLE",
         }
     }
 
@@ -141,6 +179,10 @@ impl Blockage {
                 "Partner Center forbids this call for the whole account. Check the account's program and the \
                  application's registration in Partner Center."
             }
+            Self::UserSignInMissing => SET_A_REFRESH_TOKEN,
+            Self::ClientCertificateRefused => REGISTER_THE_CERTIFICATE,
+            Self::CertificateExpired => RENEW_THE_CERTIFICATE,
+            Self::RefreshTokenUnreadable => PUT_THE_KEY_BACK,
         }
     }
 }
@@ -156,6 +198,7 @@ mod tests {
             assert!(blockage.reason().bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{blockage:?}");
             assert!(blockage.remedy().ends_with('.'), "{blockage:?}");
         }
+        assert!(Blockage::ALL.into_iter().all(|blockage| Blockage::named(blockage.reason()) == Some(blockage)));
         reasons.sort_unstable();
         reasons.dedup();
         assert_eq!(reasons.len(), Blockage::ALL.len());

@@ -15,6 +15,8 @@ pub struct CallCounts {
     pub audit: u64,
     /// Calls about the webhook registration.
     pub registration: u64,
+    /// Pages of resellers and of their customers.
+    pub resellers: u64,
     /// Access tokens.
     pub token: u64,
     /// Answers that told us to slow down.
@@ -28,6 +30,7 @@ pub(super) struct Counters {
     get: AtomicU64,
     audit: AtomicU64,
     registration: AtomicU64,
+    resellers: AtomicU64,
     token: AtomicU64,
     throttled: AtomicU64,
 }
@@ -41,6 +44,7 @@ impl Counters {
             Call::GetCustomer => &self.get,
             Call::AuditRecords => &self.audit,
             Call::WebhookRegistration => &self.registration,
+            Call::ListResellers | Call::ListResellerCustomers => &self.resellers,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -57,6 +61,7 @@ impl Counters {
             get: value(&self.get),
             audit: value(&self.audit),
             registration: value(&self.registration),
+            resellers: value(&self.resellers),
             token: value(&self.token),
             throttled: value(&self.throttled),
         }
@@ -76,7 +81,7 @@ mod tests {
             counters.sent(call);
         }
         counters.throttled();
-        let once = CallCounts { list: 1, get: 1, audit: 1, registration: 1, token: 1, throttled: 1 };
+        let once = CallCounts { list: 1, get: 1, audit: 1, registration: 1, token: 1, throttled: 1, resellers: 1 };
         assert_eq!(counters.read(), once);
     }
 }

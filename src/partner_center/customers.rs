@@ -11,6 +11,7 @@ use crate::domain::text::tidy;
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::document::{Document, Object};
 use crate::partner_center::error::{Call, Error, Problem};
+use crate::partner_center::identity::Identity;
 use crate::partner_center::links::PageLink;
 use crate::partner_center::profile;
 use crate::partner_center::request::Question;
@@ -55,7 +56,18 @@ impl PartnerCenter {
 
     /// The page of the customer list that the query asks for.
     pub(super) async fn customer_page(&self, query: &str, headers: HeaderMap) -> Result<CustomerPage, Error> {
-        let question = Question { call: Call::ListCustomers, path: "/v1/customers", query: Some(query), headers };
+        self.customer_page_for(Call::ListCustomers, Identity::Application, query, headers).await
+    }
+
+    /// As [`Self::customer_page`], for a call of that kind on behalf of `identity`.
+    pub(super) async fn customer_page_for(
+        &self,
+        call: Call,
+        identity: Identity,
+        query: &str,
+        headers: HeaderMap,
+    ) -> Result<CustomerPage, Error> {
+        let question = Question { call, identity, path: "/v1/customers", query: Some(query), headers };
         let reply = self.0.ask_metered(question, self.1.as_deref()).await?;
         let document = Document::read_forgiving(&reply.body).map_err(|_| reply.unreadable("no JSON"))?;
         let page = document.object().ok_or_else(|| reply.unreadable("no object"))?;
@@ -76,7 +88,8 @@ impl PartnerCenter {
     /// missing right or a failing gateway must not end anybody.
     pub async fn observe(&self, tenant_id: TenantId, mark: ObservationMark) -> Result<Observation, Error> {
         let path = format!("/v1/customers/{tenant_id}");
-        let question = Question { call: Call::GetCustomer, path: &path, query: None, headers: HeaderMap::new() };
+        let (call, identity) = (Call::GetCustomer, Identity::Application);
+        let question = Question { call, identity, path: &path, query: None, headers: HeaderMap::new() };
         let observed = match self.0.ask_metered(question, self.1.as_deref()).await {
             Ok(reply) => {
                 let whole = Document::read(&reply.body);

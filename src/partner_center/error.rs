@@ -10,9 +10,13 @@ use uuid::Uuid;
 
 use crate::clock::Timestamp;
 use crate::partner_center::blockage::Blockage;
+use crate::partner_center::identity::Identity;
 
 /// Codes with which Partner Center says "unexpected, try again" (FACTS 8.2), whatever status they come with.
 const TRY_AGAIN_CODES: [&str; 2] = ["800003", "900192"];
+
+/// The code with which a partner that is no indirect provider is refused its resellers (FACTS 2.3).
+const NO_RESELLERS: &str = "1002";
 
 /// The kinds of call this module makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +31,10 @@ pub enum Call {
     AuditRecords,
     /// The webhook registration.
     WebhookRegistration,
+    /// A page of an indirect provider's resellers.
+    ListResellers,
+    /// A page of the customers of one reseller.
+    ListResellerCustomers,
 }
 
 impl Call {
@@ -38,6 +46,8 @@ impl Call {
             Self::GetCustomer => "customer",
             Self::AuditRecords => "audit records",
             Self::WebhookRegistration => "webhook registration",
+            Self::ListResellers => "resellers",
+            Self::ListResellerCustomers => "customers of a reseller",
         }
     }
 }
@@ -54,6 +64,8 @@ impl fmt::Display for Call {
 pub struct Error {
     /// What was asked for.
     pub call: Call,
+    /// On whose behalf.
+    pub identity: Identity,
     /// What went wrong.
     pub problem: Problem,
     /// By which ids Microsoft's support finds the call.
@@ -110,6 +122,12 @@ pub enum Problem {
         /// What is wrong with its form.
         what: &'static str,
     },
+    /// The system could not sign the assertion by which the application proves who it is.
+    #[error("the system could not sign the client assertion")]
+    NotSigned,
+    /// The refresh token could not be read or its successor not be kept, so that what came with it is not used.
+    #[error("the refresh token cannot be kept now")]
+    NotKept,
     /// An answer of failure that concerns this call only.
     #[error("status {status}{}", code_suffix(.code.as_deref()))]
     Refused {
@@ -155,6 +173,13 @@ pub enum Fate {
         /// What to do, for the operator.
         remedy: &'static str,
     },
+    /// No call on behalf of the user can succeed until an operator acts; those of the application go on.
+    UserBlocked {
+        /// A stable name of what is wrong, such as `CONSENT_NEEDED`.
+        reason: &'static str,
+        /// What to do, for the operator.
+        remedy: &'static str,
+    },
     /// The listing (or the audit window) cannot go on from here; start it again from its first page.
     ListingRestart,
     /// This one customer cannot be read now; nothing about it may be changed, and others can be read.
@@ -163,7 +188,13 @@ pub enum Fate {
 
 impl Error {
     pub(super) const fn new(call: Call, problem: Problem, trace: Trace) -> Self {
-        Self { call, problem, trace }
+        Self { call, identity: Identity::Application, problem, trace }
+    }
+
+    /// The same error of a call on behalf of `identity`.
+    #[must_use]
+    pub(super) fn on_behalf_of(self, identity: Identity) -> Self {
+        Self { identity, ..self }
     }
 
     /// What to do about it.
@@ -174,19 +205,40 @@ impl Error {
             | Problem::Unreachable { .. }
             | Problem::Interrupted
             | Problem::TooLong { .. }
-            | Problem::Unreadable { .. } => Fate::Retry { after: None },
-            Problem::Blocked { blockage, .. } => {
-                Fate::AccountBlocked { reason: blockage.reason(), remedy: blockage.remedy() }
+            | Problem::Unreadable { .. }
+            | Problem::NotSigned
+            | Problem::NotKept => Fate::Retry { after: None },
+            Problem::Blocked { blockage, code, .. } => {
+                let (reason, remedy) = (blockage.reason(), blockage.advice(self.identity, code.as_deref()));
+                match self.identity {
+                    Identity::Application => Fate::AccountBlocked { reason, remedy },
+                    Identity::User => Fate::UserBlocked { reason, remedy },
+                }
             }
             Problem::Refused { status, code, after } if is_transient(*status, code.as_deref()) => {
                 Fate::Retry { after: *after }
             }
             Problem::Refused { .. } => match self.call {
-                Call::ListCustomers | Call::AuditRecords => Fate::ListingRestart,
+                Call::ListCustomers | Call::AuditRecords | Call::ListResellers | Call::ListResellerCustomers => {
+                    Fate::ListingRestart
+                }
                 Call::GetCustomer => Fate::CustomerRefused,
                 Call::AccessToken | Call::WebhookRegistration => Fate::Retry { after: None },
             },
         }
+    }
+
+    /// Whether the partner is of a kind that has no resellers (FACTS 2.3): then nobody need ask again.
+    pub fn says_there_are_no_resellers(&self) -> bool {
+        let about_resellers = match self.call {
+            Call::ListResellers | Call::ListResellerCustomers => true,
+            Call::AccessToken
+            | Call::ListCustomers
+            | Call::GetCustomer
+            | Call::AuditRecords
+            | Call::WebhookRegistration => false,
+        };
+        about_resellers && matches!(&self.problem, Problem::Refused { code: Some(code), .. } if code == NO_RESELLERS)
     }
 
     /// The HTTP status, when there was an answer of failure.
@@ -199,7 +251,9 @@ impl Error {
             | Problem::Unreachable { .. }
             | Problem::Interrupted
             | Problem::TooLong { .. }
-            | Problem::Unreadable { .. } => None,
+            | Problem::Unreadable { .. }
+            | Problem::NotSigned
+            | Problem::NotKept => None,
         }
     }
 }
@@ -293,6 +347,16 @@ mod tests {
             assert_eq!(refused(Call::GetCustomer, status, None).fate(), Fate::CustomerRefused);
         }
         assert_eq!(refused(Call::GetCustomer, 403, Some("900416")).fate(), Fate::CustomerRefused);
+    }
+
+    #[test]
+    fn what_blocks_the_user_leaves_the_application_alone() {
+        for blockage in Blockage::ALL {
+            let blocked = error(Call::ListCustomers, Problem::Blocked { blockage, status: None, code: None });
+            assert!(matches!(blocked.fate(), Fate::AccountBlocked { .. }), "{blockage:?}");
+            let fate = blocked.on_behalf_of(Identity::User).fate();
+            assert!(matches!(fate, Fate::UserBlocked { reason, .. } if reason == blockage.reason()), "{blockage:?}");
+        }
     }
 
     #[test]

@@ -65,6 +65,8 @@ impl Complaint {
                 Text::Mfa => Some(Blockage::MfaRequired),
                 Text::Nothing | Text::Role | Text::AppOnly | Text::Other => Some(Blockage::TokenRefused),
             },
+            // Not about a right: a partner of this kind has no resellers (FACTS 2.3).
+            (403, "1002") if matches!(call, Call::ListResellers | Call::ListResellerCustomers) => None,
             (403, "1002" | "2032" | "600006" | "900150" | "900308") => Some(Blockage::RoleMissing),
             (403, "900309") => Some(Blockage::ConditionalAccess),
             (403, "900329") => Some(Blockage::AppOnlyRefused),
@@ -73,10 +75,14 @@ impl Complaint {
                 (Text::Role, _) => Some(Blockage::RoleMissing),
                 (Text::AppOnly, _) => Some(Blockage::AppOnlyRefused),
                 (Text::Mfa, _) => Some(Blockage::MfaRequired),
-                (Text::Nothing | Text::Other, Call::GetCustomer) => None,
+                (Text::Nothing | Text::Other, Call::GetCustomer | Call::ListResellerCustomers) => None,
                 (
                     Text::Nothing | Text::Other,
-                    Call::AccessToken | Call::ListCustomers | Call::AuditRecords | Call::WebhookRegistration,
+                    Call::AccessToken
+                    | Call::ListCustomers
+                    | Call::AuditRecords
+                    | Call::WebhookRegistration
+                    | Call::ListResellers,
                 ) => Some(Blockage::AccessDenied),
             },
             _ => None,
@@ -130,7 +136,9 @@ pub(super) fn judge_token_refusal(body: &[u8], status: u16, after: Option<Durati
         (_, Some(90038)) => Blockage::WrongCloud,
         (_, Some(700_016)) | ("unauthorized_client", _) => Blockage::ApplicationNotFound,
         ("invalid_client", _) => Blockage::ClientSecretRefused,
-        ("invalid_grant" | "interaction_required" | "consent_required", _) => Blockage::ConsentNeeded,
+        ("invalid_grant" | "interaction_required" | "consent_required" | "login_required", _) => {
+            Blockage::ConsentNeeded
+        }
         ("invalid_scope" | "invalid_resource", _) => Blockage::AudienceRefused,
         _ => Blockage::TokenRequestRefused,
     };

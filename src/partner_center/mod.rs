@@ -6,7 +6,7 @@
 //! registration ([`registration`]), and whether it may is decided by the sync.
 //!
 //! A tour, from the outside in: [`settings`] says what a connection needs; [`customers`], [`domains`],
-//! [`audit_records`] and [`registration`] are the questions; `request` asks one (pace, token, headers), `access_token` signs in, `transport`
+//! [`audit_records`], [`relationships`] and [`registration`] are the questions; `request` asks one (pace, token, headers), `access_token` signs in (`token_request` has the form, [`refresh_token`] the user's half), `transport`
 //! holds the HTTP client and its limits, `pacing` keeps the rate. Answers are read by `document` and mapped by
 //! `profile`; pages go on by [`links`]. What goes wrong is an [`error::Error`] whose [`error::Fate`] says what to do,
 //! and `error_body` is where Partner Center's many ways to say no become one.
@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 use crate::clock::{Clock, Timestamp};
 use crate::partner_center::counts::{CallCounts, Counters};
-use crate::partner_center::error::SetupError;
+use crate::partner_center::error::{Error, SetupError};
+use crate::partner_center::refresh_token::RefreshTokenKeeper;
 use crate::partner_center::request::Connection;
 use crate::partner_center::settings::Settings;
 
@@ -25,11 +26,15 @@ pub mod counts;
 pub mod customers;
 pub mod domains;
 pub mod error;
+pub mod identity;
 pub mod links;
+pub mod refresh_token;
 pub mod registration;
+pub mod relationships;
 pub mod settings;
 
 mod access_token;
+mod advice;
 mod document;
 mod error_body;
 mod pacing;
@@ -39,6 +44,7 @@ mod retry_after;
 mod skew;
 #[cfg(test)]
 mod scripted_server;
+mod token_request;
 mod transport;
 
 /// One partner account's connection to Partner Center. Clones share its pace, token and counts.
@@ -52,7 +58,16 @@ impl PartnerCenter {
     ///
     /// When the settings cannot work, or the system has no certificate authorities to trust.
     pub fn new(settings: Settings, clock: Clock) -> Result<Self, SetupError> {
-        Connection::new(&settings, clock).map(|connection| Self(Arc::new(connection), None))
+        Connection::new(&settings, clock, None).map(|connection| Self(Arc::new(connection), None))
+    }
+
+    /// As [`PartnerCenter::new`], for an account that has a user: its refresh tokens are with `keeper`.
+    pub fn with_user(
+        settings: Settings,
+        keeper: Arc<dyn RefreshTokenKeeper>,
+        clock: Clock,
+    ) -> Result<Self, SetupError> {
+        Connection::new(&settings, clock, Some(keeper)).map(|connection| Self(Arc::new(connection), None))
     }
 
     /// Until when Partner Center wants no calls; they fail at once with
@@ -81,6 +96,22 @@ impl PartnerCenter {
     /// How far Partner Center's clock is ahead of ours, as its last answer says; negative when it is behind.
     pub fn clock_skew(&self) -> chrono::TimeDelta {
         self.0.transport.skew.read()
+    }
+
+    /// Whether calls can be made on behalf of a user. Without one they fail with
+    /// [`Blockage::UserSignInMissing`](blockage::Blockage::UserSignInMissing), and nothing is sent.
+    pub fn has_user(&self) -> bool {
+        self.0.has_user()
+    }
+
+    /// Whether the user can be signed in: uses a token that works, or the refresh token.
+    pub async fn try_user_sign_in(&self) -> Result<(), Error> {
+        self.0.try_user_sign_in().await
+    }
+
+    /// Uses the user's refresh token although nobody needs it, so that it does not expire.
+    pub async fn renew_user_sign_in(&self) -> Result<(), Error> {
+        self.0.renew_user_sign_in().await
     }
 
     /// How many calls were sent since the client was made.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::document::Document;
 use crate::partner_center::error::{Call, Error};
+use crate::partner_center::identity::Identity;
 use crate::partner_center::request::{Instruction, Question, Reply};
 
 const REGISTRATION: &str = "/webhooks/v1/registration";
@@ -101,7 +102,13 @@ impl PartnerCenter {
 }
 
 fn question(path: &'static str) -> Question<'static> {
-    Question { call: Call::WebhookRegistration, path, query: None, headers: HeaderMap::new() }
+    Question {
+        call: Call::WebhookRegistration,
+        identity: Identity::Application,
+        path,
+        query: None,
+        headers: HeaderMap::new(),
+    }
 }
 
 #[cfg(test)]

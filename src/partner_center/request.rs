@@ -2,15 +2,20 @@
 //!
 //! There are no other retries: an account's next tick is the retry, so that one place decides how often to ask.
 
+use std::sync::Arc;
+
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::partner_center::access_token::{AccessToken, AccessTokens};
+use crate::partner_center::blockage::Blockage;
 use crate::partner_center::counts::Counters;
 use crate::partner_center::error::{Call, Error, Problem, SetupError, Trace};
 use crate::partner_center::error_body::Complaint;
+use crate::partner_center::identity::Identity;
+use crate::partner_center::refresh_token::RefreshTokenKeeper;
 use crate::partner_center::settings::{LARGEST_PAGE, Settings, address, below};
 use crate::partner_center::transport::{Answer, Transport, fresh_trace, throttled};
 
@@ -20,6 +25,7 @@ pub(super) struct Connection {
     pub(super) transport: Transport,
     pub(super) page_size: u16,
     tokens: AccessTokens,
+    user_tokens: Option<AccessTokens>,
     api_root: Url,
     application: HeaderValue,
 }
@@ -28,6 +34,8 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Question<'a> {
     pub(super) call: Call,
+    /// On whose behalf it is asked.
+    pub(super) identity: Identity,
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) headers: HeaderMap,
@@ -55,7 +63,11 @@ impl Reply {
 }
 
 impl Connection {
-    pub(super) fn new(settings: &Settings, clock: Clock) -> Result<Self, SetupError> {
+    pub(super) fn new(
+        settings: &Settings,
+        clock: Clock,
+        keeper: Option<Arc<dyn RefreshTokenKeeper>>,
+    ) -> Result<Self, SetupError> {
         let given = settings.page_size;
         if !(1..=LARGEST_PAGE).contains(&given) {
             return Err(SetupError::PageSize { given, longest: LARGEST_PAGE });
@@ -63,25 +75,61 @@ impl Connection {
         Ok(Self {
             api_root: address("API root", &settings.endpoints.api_root)?,
             tokens: AccessTokens::new(settings)?,
+            user_tokens: keeper.map(|keeper| AccessTokens::of_user(settings, keeper)).transpose()?,
             application: HeaderValue::from_str(&settings.application_name).map_err(|_| SetupError::ApplicationName)?,
             page_size: given,
             transport: Transport::new(settings, clock)?,
         })
     }
 
+    /// Whether there is a user to call for.
+    pub(super) const fn has_user(&self) -> bool {
+        self.user_tokens.is_some()
+    }
+
     /// Asks, and returns the body of a success.
     pub(super) async fn ask(&self, question: Question<'_>) -> Result<Reply, Error> {
-        self.call(question, None, None).await
+        self.on_behalf(question, None, None).await
     }
 
     /// As [`Connection::ask`], and counts each request that is sent.
     pub(super) async fn ask_metered(&self, question: Question<'_>, meter: Option<&Counters>) -> Result<Reply, Error> {
-        self.call(question, None, meter).await
+        self.on_behalf(question, None, meter).await
     }
 
     /// Has something done, and returns the body of a success.
     pub(super) async fn tell(&self, question: Question<'_>, instruction: &Instruction) -> Result<Reply, Error> {
-        self.call(question, Some(instruction), None).await
+        self.on_behalf(question, Some(instruction), None).await
+    }
+
+    async fn on_behalf(
+        &self,
+        question: Question<'_>,
+        instruction: Option<&Instruction>,
+        meter: Option<&Counters>,
+    ) -> Result<Reply, Error> {
+        let identity = question.identity;
+        self.call(question, instruction, meter).await.map_err(|error| error.on_behalf_of(identity))
+    }
+
+    /// Signs the user in, if nobody is.
+    pub(super) async fn try_user_sign_in(&self) -> Result<(), Error> {
+        let tokens = self.user_tokens.as_ref().ok_or_else(|| no_user(Call::AccessToken, fresh_trace()))?;
+        tokens.current(&self.transport).await.map(|_| ()).map_err(|error| error.on_behalf_of(Identity::User))
+    }
+
+    /// Signs the user in anew.
+    pub(super) async fn renew_user_sign_in(&self) -> Result<(), Error> {
+        let tokens = self.user_tokens.as_ref().ok_or_else(|| no_user(Call::AccessToken, fresh_trace()))?;
+        tokens.renew(&self.transport).await.map_err(|error| error.on_behalf_of(Identity::User))
+    }
+
+    /// The tokens of whoever the call is for.
+    fn tokens_of(&self, question: &Question<'_>, trace: Trace) -> Result<&AccessTokens, Error> {
+        match question.identity {
+            Identity::Application => Ok(&self.tokens),
+            Identity::User => self.user_tokens.as_ref().ok_or_else(|| no_user(question.call, trace)),
+        }
     }
 
     async fn call(
@@ -92,19 +140,28 @@ impl Connection {
     ) -> Result<Reply, Error> {
         let call = question.call;
         let trace = fresh_trace();
+        let tokens = self.tokens_of(&question, trace)?;
         let pacing = &self.transport.pacing;
         let _turn = pacing.turn().await.map_err(|pause| throttled(call, pause, trace))?;
-        let token = self.tokens.current(&self.transport).await?;
+        let token = tokens.current(&self.transport).await?;
         let count = || meter.into_iter().for_each(|meter| meter.sent(call));
         count();
         let answer = self.send(&question, instruction, &token, trace).await?;
         if answer.status != 401 {
             return judge(call, answer);
         }
-        let fresh = self.tokens.replace(&token, &self.transport).await?;
+        let fresh = tokens.replace(&token, &self.transport).await?;
         pacing.next_call().await.map_err(|pause| throttled(call, pause, trace))?;
         count();
-        judge(call, self.send(&question, instruction, &fresh, trace).await?)
+        let judged = judge(call, self.send(&question, instruction, &fresh, trace).await?);
+        // FACTS 1.4: whom Partner Center turns away with a fresh token, another token does not help.
+        if let Err(error) = &judged
+            && error.status() == Some(401)
+        {
+            let error = error.clone().on_behalf_of(question.identity);
+            tokens.note_refused_call(&error, self.transport.clock.now()).await;
+        }
+        judged
     }
 
     /// The headers of FACTS 1.7. Ours stand last, so that nothing a link brings replaces them.
@@ -134,6 +191,12 @@ impl Connection {
     }
 }
 
+/// Nothing is sent for a user that there is not.
+fn no_user(call: Call, trace: Trace) -> Error {
+    let problem = Problem::Blocked { blockage: Blockage::UserSignInMissing, status: None, code: None };
+    Error::new(call, problem, trace).on_behalf_of(Identity::User)
+}
+
 fn judge(call: Call, answer: Answer) -> Result<Reply, Error> {
     if answer.is_success() && answer.is_foreign {
         return Err(Error::new(call, Problem::Unreadable { what: "it is said to be no JSON" }, answer.trace));
@@ -154,7 +217,8 @@ mod tests {
     use crate::partner_center::scripted_server::{Partner, Script, settings_for};
 
     fn question() -> Question<'static> {
-        Question { call: Call::GetCustomer, path: "/v1/customers/1", query: None, headers: HeaderMap::new() }
+        let (call, identity) = (Call::GetCustomer, Identity::Application);
+        Question { call, identity, path: "/v1/customers/1", query: None, headers: HeaderMap::new() }
     }
 
     async fn ask(partner: &Partner) -> Result<Reply, Error> {
@@ -201,6 +265,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_call_for_a_user_the_account_does_not_have_is_not_sent() {
+        let partner = Partner::answering([]).await;
+        assert!(!partner.center.has_user());
+        let question = Question { identity: Identity::User, ..question() };
+        let error = partner.center.0.ask(question).await.expect_err("there is no user");
+        let Fate::UserBlocked { reason, .. } = error.fate() else { panic!("{error}") };
+        assert_eq!(reason, "USER_SIGN_IN_MISSING");
+        assert_eq!((partner.requests().len(), partner.center.calls().token), (0, 0));
+    }
+
+    #[tokio::test]
     async fn a_429_silences_the_account_for_as_long_as_it_asks() {
         // FACTS 7, the gateway's body.
         let body = r#"{"statusCode":429,"message":"Rate limit is exceeded. Try again in 57 seconds."}"#;
@@ -235,7 +310,7 @@ mod tests {
             let mut settings = settings_for("http://127.0.0.1:1");
             change(&mut settings);
             let clock = Clock::manual(crate::clock::Timestamp::from_micros(0));
-            Connection::new(&settings, clock).expect_err("refused").to_string()
+            Connection::new(&settings, clock, None).expect_err("refused").to_string()
         };
         assert_eq!(refused(|settings| settings.page_size = 0), "the page size is 0; it may be 1 to 500");
         assert_eq!(refused(|settings| settings.page_size = 501), "the page size is 501; it may be 1 to 500");

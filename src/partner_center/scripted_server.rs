@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::clock::{Clock, Timestamp};
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::settings::{Endpoints, Settings, Timeouts};
+use crate::sign_in::Credential;
 
 /// The tenant of the partner in tests.
 pub(super) const TENANT: &str = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -197,7 +198,7 @@ pub(super) fn settings_for(address: &str) -> Settings {
         },
         tenant_id: TENANT.parse().expect("an id"),
         client_id: "a-client".to_owned(),
-        client_secret: "a-client-secret".into(),
+        credential: Credential::Secret("a-client-secret".into()),
         requests_per_minute: NonZeroU32::new(400).expect("not zero"),
         concurrency: NonZeroUsize::new(4).expect("not zero"),
         page_size: 500,

@@ -7,12 +7,11 @@ use std::net::IpAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use reqwest::Url;
-use secrecy::SecretString;
-
 use crate::domain::account::Cloud;
 use crate::domain::ids::TenantId;
 use crate::partner_center::error::SetupError;
+use crate::sign_in::Credential;
+use reqwest::Url;
 
 /// The largest page to ask for: Partner Center's default (FACTS 2.1, 5.1); its maximum is not documented.
 pub const LARGEST_PAGE: u16 = 500;
@@ -29,8 +28,8 @@ pub struct Settings {
     pub tenant_id: TenantId,
     /// The application that signs in.
     pub client_id: String,
-    /// Its secret.
-    pub client_secret: SecretString,
+    /// By what it proves who it is.
+    pub credential: Credential,
     /// How many calls a minute to make at most.
     pub requests_per_minute: NonZeroU32,
     /// How many calls to have open at a time.

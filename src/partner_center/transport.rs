@@ -30,7 +30,7 @@ const CAUSE_MAX: usize = 300;
 impl Call {
     const fn is_page(self) -> bool {
         match self {
-            Self::ListCustomers | Self::AuditRecords => true,
+            Self::ListCustomers | Self::AuditRecords | Self::ListResellers | Self::ListResellerCustomers => true,
             Self::AccessToken | Self::GetCustomer | Self::WebhookRegistration => false,
         }
     }

@@ -90,6 +90,16 @@ impl Answer {
         Self::fault(StatusCode::FORBIDDEN, 900_329, "This resource can't be accessed by application credentials.")
     }
 
+    /// A user's token without multi-factor authentication (FACTS.md 1.4).
+    pub(super) fn mfa_required() -> Self {
+        Self::fault(StatusCode::UNAUTHORIZED, 900_421, "MFA required.")
+    }
+
+    /// A list that nothing is in.
+    pub(super) fn no_items() -> Self {
+        Self::resource(json!({"totalCount": 0, "items": [], "attributes": {"objectType": "Collection"}}))
+    }
+
     /// Turns the answer into an HTTP response.
     pub(super) fn render(self, knobs: &Knobs, ids: RequestIds, delivery: Delivery) -> Response {
         let (content_type, text) = match self.content {

@@ -20,6 +20,10 @@ pub enum Route {
     Registration,
     /// Writes under `/webhooks/v1/registration`.
     RegistrationWrite,
+    /// `GET /v1/relationships`, and of one customer.
+    Resellers,
+    /// `GET /v1/customers` of one reseller.
+    ResellerCustomers,
     /// The partner's own profiles.
     Profile,
     /// Everything else.
@@ -44,6 +48,10 @@ pub struct Calls {
     pub registration: u64,
     /// See [`Route::RegistrationWrite`].
     pub registration_writes: u64,
+    /// See [`Route::Resellers`].
+    pub resellers: u64,
+    /// See [`Route::ResellerCustomers`].
+    pub reseller_customers: u64,
     /// See [`Route::Profile`].
     pub profile: u64,
     /// See [`Route::Other`].
@@ -62,6 +70,8 @@ impl Calls {
             Route::Audit => &mut self.audit,
             Route::Registration => &mut self.registration,
             Route::RegistrationWrite => &mut self.registration_writes,
+            Route::Resellers => &mut self.resellers,
+            Route::ResellerCustomers => &mut self.reseller_customers,
             Route::Profile => &mut self.profile,
             Route::Other => &mut self.other,
         };

@@ -12,12 +12,17 @@
 //! | `PATCH …/customers/{id}/billing-profile?silently` | merges members; `null` removes one |
 //! | `POST …/customers/{id}/rename`, `…/rename-tenant` | `{"name"}` |
 //! | `POST …/customers/{id}/remove?silently` | ends the relationship |
+//! | `GET`, `PUT …/customers/{id}/resellers` | who serves the customer: `{"resellers": [ids]}` |
+//! | `GET`, `POST …/resellers?silently`; `POST …/resellers/{id}/remove?silently` | the resellers; adds or renames; removes one |
 //! | `GET`, `POST …/audit-records`; `POST …/audit-records/{id}/finish` | the log; writes any record; ends one |
 //! | `GET`, `PUT`, `DELETE …/registration` | the webhook registration, taken by somebody else, taken away |
 //! | `GET`, `POST`, `DELETE …/faults` | the fault script; body as [`Fault`] |
 //! | `GET`, `DELETE …/calls` | the counters |
 //! | `GET`, `PATCH …/knobs` | see [`super::partner::Knobs`] |
 //! | `POST …/revoke-tokens` | refuses every token issued so far |
+//! | `POST …/certificates`, `DELETE` | registers `{"pem"}` for the application; takes all away |
+//! | `POST …/refresh-tokens`, `DELETE` | the user signs in and gives a refresh token; revokes all |
+//! | `GET`, `PUT …/sign-in-mischief` | see [`super::sign_in::SignInMischief`] |
 //! | `GET`, `POST /clock` | `{"advanceSeconds"}`, `{"time"}` or `{"stopAt"}` |
 
 mod answers;
@@ -25,6 +30,10 @@ mod answers;
 mod customers;
 
 mod help;
+
+mod resellers;
+
+mod sign_ins;
 
 use std::time::Duration;
 
@@ -58,13 +67,17 @@ pub(super) fn router(simulator: Simulator) -> Router<Simulator> {
         .route("/customers/{id}/rename", post(customers::rename))
         .route("/customers/{id}/rename-tenant", post(customers::rename_tenant))
         .route("/customers/{id}/remove", post(customers::remove))
+        .route("/customers/{id}/resellers", get(resellers::of_customer).put(resellers::serve))
+        .route("/resellers", get(resellers::all).post(resellers::put))
+        .route("/resellers/{id}/remove", post(resellers::remove))
         .route("/audit-records", get(audit_records).post(append_audit))
         .route("/audit-records/{id}/finish", post(finish_audit))
         .route("/registration", get(registration).put(set_foreign_registration).delete(remove_registration))
         .route("/faults", get(faults).post(push_fault).delete(clear_faults))
         .route("/calls", get(calls).delete(reset_calls))
         .route("/knobs", get(knobs).patch(set_knobs))
-        .route("/revoke-tokens", post(revoke_tokens));
+        .route("/revoke-tokens", post(revoke_tokens))
+        .merge(sign_ins::routes());
     Router::new()
         .route("/", get(help::page))
         .route("/partners", get(partners).post(add_partner))

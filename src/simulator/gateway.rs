@@ -21,7 +21,7 @@ use super::faults::{self, Effect, Target};
 use super::partner::{Knobs, PartnerCenter, UnauthorizedBody};
 use super::query::Query;
 use super::token::{self, Claims, Version};
-use super::{Error, Simulator, audit, list, profiles, registration};
+use super::{Error, Simulator, audit, list, profiles, registration, resellers};
 
 /// The largest request body anybody has reason to send.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -33,6 +33,8 @@ const RETIRED_AUDIENCE: &str = "graph.windows.net";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Call<'a> {
     ListCustomers,
+    ListResellers,
+    ResellersOf(&'a str),
     GetCustomer(&'a str),
     GetBilling(&'a str),
     PutBilling(&'a str),
@@ -54,6 +56,7 @@ enum Call<'a> {
 /// What the gate decided about a call.
 struct Admission {
     partner: Uuid,
+    of_user: bool,
     knobs: Knobs,
     effects: Vec<Effect>,
     wait: Duration,
@@ -72,7 +75,7 @@ pub(super) async fn answer(State(simulator): State<Simulator>, request: Request)
         return answer.render(&Knobs::default(), ids, Delivery::Whole);
     };
     let target = call.target(&query);
-    let admission = match simulator.admit(&parts, target) {
+    let mut admission = match simulator.admit(&parts, target) {
         Ok(admission) => admission,
         Err(refusal) => {
             let refused = refusal.render(&Knobs::default(), ids, Delivery::Whole);
@@ -80,8 +83,10 @@ pub(super) async fn answer(State(simulator): State<Simulator>, request: Request)
         }
     };
     tokio::time::sleep(admission.wait).await;
-    let answer = admission.instead.unwrap_or_else(|| {
-        let asked = Asked { call, parts: &parts, query: &query, body: &body, effects: &admission.effects, ids };
+    let instead = admission.instead.take();
+    let answer = instead.unwrap_or_else(|| {
+        let Admission { of_user, effects, .. } = &admission;
+        let asked = Asked { call, of_user: *of_user, parts: &parts, query: &query, body: &body, effects, ids };
         simulator
             .with(admission.partner, |center, now| asked.of(center, now))
             .unwrap_or_else(|_: Error| missing_token())
@@ -147,15 +152,28 @@ async fn issue(
     if let Some(answer) = instead {
         return answer.render(&Knobs::default(), ids, Delivery::by(&effects));
     }
-    let issued = simulator.with(partner, |center, now| (token::issue(center, version, &form, now), now));
+    let address = version.address(tenant);
+    let issued = simulator.with(partner, |center, now| {
+        let issued = token::issue(center, version, &form, &address, now);
+        let mischief = center.sign_ins.mischief.clone();
+        let meant = form.is_for().filter(|of| center.sign_ins.goes_wrong(*of)).map(|_| mischief);
+        (issued, meant.unwrap_or_default(), now)
+    });
+    let (issued, mischief, now) = match issued {
+        Ok(issued) => issued,
+        Err(_) => return token::TENANT_NOT_FOUND.answer(simulator.clock().now(), ids.correlation),
+    };
+    tokio::time::sleep(Duration::from_millis(mischief.delay_milliseconds)).await;
+    if issued.is_ok() && mischief.lost_answer {
+        return Answer::new(StatusCode::OK, Content::Nothing).render(&Knobs::default(), ids, Delivery::Whole);
+    }
     match issued {
-        Ok((Ok(token), _)) if Delivery::by(&effects) != Delivery::Whole => {
+        Ok(token) if Delivery::by(&effects) != Delivery::Whole => {
             let answer = Answer::new(StatusCode::OK, Content::Verbatim(token));
             answer.render(&Knobs::default(), ids, Delivery::by(&effects))
         }
-        Ok((Ok(token), _)) => Json(token).into_response(),
-        Ok((Err(refusal), now)) => refusal.answer(now, ids.correlation),
-        Err(_) => token::TENANT_NOT_FOUND.answer(simulator.clock().now(), ids.correlation),
+        Ok(token) => Json(token).into_response(),
+        Err(refusal) => refusal.answer(now, ids.correlation),
     }
 }
 
@@ -188,6 +206,7 @@ impl Simulator {
             let latency = Duration::from_millis(center.knobs.latency_milliseconds);
             Admission {
                 partner: claims.tid,
+                of_user: claims.are_of_user(),
                 knobs: center.knobs.clone(),
                 wait: faults::delay(&effects) + latency,
                 instead,
@@ -209,6 +228,9 @@ fn refusal(center: &mut PartnerCenter, claims: &Claims, now: DateTime<Utc>) -> O
             UnauthorizedBody::Gateway => missing_token(),
         });
     }
+    if claims.are_of_user() && !claims.are_multi_factor() {
+        return Some(Answer::mfa_required());
+    }
     let limit = center.knobs.limit_per_minute?;
     let seconds = center.window.admit(limit, now).err()?;
     Some(Answer::throttled(seconds))
@@ -223,9 +245,9 @@ impl<'a> Call<'a> {
         let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["v1", "customers"]) => Self::ListCustomers,
+            ("GET", ["v1", "relationships"]) => Self::ListResellers,
+            ("GET", ["v1", "customers", id, "relationships"]) => Self::ResellersOf(id),
             ("GET", ["v1", "customers", "relationshiprequests"])
-            | ("GET", ["v1", "relationships"])
-            | ("GET", ["v1", "customers", _, "relationships"])
             | ("GET", ["v1", "customers", _, "profiles", "company"])
             | ("PATCH", ["v1", "customers", _]) => Self::NeedsUser,
             ("GET", ["v1", "customers", id]) => Self::GetCustomer(id),
@@ -254,7 +276,9 @@ impl<'a> Call<'a> {
 
     fn target(self, query: &Query) -> Target {
         let (route, customer) = match self {
+            Self::ListCustomers if list::is_about_a_reseller(query) => (Route::ResellerCustomers, None),
             Self::ListCustomers => (Route::List, None),
+            Self::ListResellers | Self::ResellersOf(_) => (Route::Resellers, None),
             Self::GetCustomer(id) => (Route::Get, Some(id)),
             Self::GetBilling(id) | Self::PutBilling(id) => (Route::Billing, Some(id)),
             Self::ListAudit | Self::GetAudit(_) => (Route::Audit, None),
@@ -276,6 +300,7 @@ impl<'a> Call<'a> {
 /// An admitted call with all it brings.
 struct Asked<'a> {
     call: Call<'a>,
+    of_user: bool,
     parts: &'a Parts,
     query: &'a Query,
     body: &'a Bytes,
@@ -286,7 +311,9 @@ struct Asked<'a> {
 impl Asked<'_> {
     fn of(&self, center: &mut PartnerCenter, now: DateTime<Utc>) -> Answer {
         let answered = match self.call {
-            Call::ListCustomers => list::page(center, self.query, self.effects, now),
+            Call::ListCustomers => list::page(center, self.query, self.of_user, self.effects, now),
+            Call::ListResellers => resellers::page(center, self.query, self.of_user, self.effects, now),
+            Call::ResellersOf(id) => resellers::of_customer(center, id, self.of_user),
             Call::GetCustomer(id) => profiles::customer(center, id, self.effects, now),
             Call::GetBilling(id) => profiles::billing(center, id),
             Call::PutBilling(id) => {
@@ -301,8 +328,9 @@ impl Asked<'_> {
             Call::SendTestEvent => registration::send_test_event(center, self.ids.correlation, now),
             Call::GetTestEvent(id) => Ok(registration::test_event(center, id, now)),
             Call::GetLegalBusiness => Ok(profiles::legal_business(center)),
+            Call::GetOrganization | Call::NeedsUser if !self.of_user => Err(Answer::application_not_allowed()),
             Call::GetOrganization => Ok(profiles::organization(center)),
-            Call::NeedsUser => Err(Answer::application_not_allowed()),
+            Call::NeedsUser => Ok(Answer::no_items()),
             Call::Unknown => Err(Answer::gateway(StatusCode::NOT_FOUND, "Resource not found")),
         };
         answered.unwrap_or_else(|refusal| refusal)

@@ -13,9 +13,7 @@ use super::faults::Effect;
 use super::mutation::mutated;
 use super::partner::PartnerCenter;
 use super::query::{FieldFilter, Query};
-
-/// The default page, and the largest assumed to be honoured (FACTS.md 2.1).
-pub(super) const LARGEST_PAGE: usize = 500;
+use super::resellers;
 
 /// Which customers a listing shows.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,6 +21,8 @@ enum Condition {
     Everyone,
     CompanyName(String),
     Domain(String),
+    /// Served by the reseller of that tenant; nobody's if it is none.
+    Reseller(Option<Uuid>),
 }
 
 /// Answers one page.
@@ -33,11 +33,15 @@ enum Condition {
 pub(super) fn page(
     center: &PartnerCenter,
     query: &Query,
+    of_user: bool,
     effects: &[Effect],
     now: DateTime<Utc>,
 ) -> Result<Answer, Answer> {
     let start = start(center, query, now)?;
     let condition = Condition::parse(start.conditions.first().map(String::as_str))?;
+    if matches!(condition, Condition::Reseller(_)) {
+        resellers::admit(center, of_user)?;
+    }
     let after = start.after.as_deref().and_then(|id| id.parse().ok());
     let (mut items, mut more) = select(center, &condition, after, start.size, effects);
     let mut last = items.last().map(|customer| customer.id);
@@ -114,7 +118,7 @@ fn start(center: &PartnerCenter, query: &Query, now: DateTime<Utc>) -> Result<Co
         listing: Listing::Customers,
         partner: center.partner.tenant_id,
         issued: now.timestamp(),
-        size: query.size(LARGEST_PAGE).ok_or_else(|| Answer::invalid_input("The size is not a number."))?,
+        size: center.knobs.page_size(query).ok_or_else(|| Answer::invalid_input("The size is not a number."))?,
         after: None,
         conditions: query.get("filter").map(str::to_owned).into_iter().collect(),
     })
@@ -134,7 +138,7 @@ fn select<'a>(
         .customers
         .range((begin, Bound::Unbounded))
         .map(|(_, customer)| customer)
-        .filter(|customer| condition.holds(customer) && !hidden(customer.id));
+        .filter(|customer| condition.holds(center, customer) && !hidden(customer.id));
     let items: Vec<_> = matching.by_ref().take(size).collect();
     (items, matching.next().is_some())
 }
@@ -152,18 +156,30 @@ impl Condition {
         match filter.field.as_str() {
             "CompanyName" => Ok(Self::CompanyName(prefix)),
             "Domain" => Ok(Self::Domain(prefix)),
-            "IndirectReseller" | "IndirectCloudSolutionProvider" => Err(Answer::application_not_allowed()),
+            "IndirectReseller" => Ok(Self::Reseller(prefix.parse().ok())),
+            "IndirectCloudSolutionProvider" => Err(Answer::application_not_allowed()),
             _ => Err(Answer::invalid_input("The field is not supported.")),
         }
     }
 
-    fn holds(&self, customer: &Customer) -> bool {
+    fn holds(&self, center: &PartnerCenter, customer: &Customer) -> bool {
         match self {
             Self::Everyone => true,
             Self::CompanyName(prefix) => customer.listed_name().to_lowercase().starts_with(prefix),
             Self::Domain(prefix) => customer.domain.to_lowercase().starts_with(prefix),
+            Self::Reseller(reseller) => reseller.is_some_and(|id| center.resellers.serves(id, customer.id)),
         }
     }
+}
+
+/// Whether the call asks for the customers of a reseller, at its first page or a later one.
+pub(super) fn is_about_a_reseller(query: &Query) -> bool {
+    let continued = query.continuation().and_then(Continuation::peek);
+    let filter = match &continued {
+        Some(continued) => continued.conditions.first().map(String::as_str),
+        None => query.get("filter"),
+    };
+    matches!(Condition::parse(filter), Ok(Condition::Reseller(_)))
 }
 
 fn next_link(center: &PartnerCenter, next: &Continuation, host: Option<&str>) -> Value {
@@ -186,9 +202,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_by_reseller_needs_a_user() {
-        let filter = r#"{"Field":"IndirectReseller","Value":"x","Operator":"starts_with"}"#;
-        assert_eq!(Condition::parse(Some(filter)), Err(Answer::application_not_allowed()));
+    fn a_filter_by_provider_needs_a_user_and_one_by_reseller_names_a_tenant() {
+        let filter = |field: &str, value: &str| {
+            let filter = format!(r#"{{"Field":"{field}","Value":"{value}","Operator":"starts_with"}}"#);
+            Condition::parse(Some(&filter))
+        };
+        assert_eq!(filter("IndirectCloudSolutionProvider", "x"), Err(Answer::application_not_allowed()));
+        assert_eq!(filter("IndirectReseller", "x"), Ok(Condition::Reseller(None)));
+        let reseller = Uuid::from_u128(7);
+        assert_eq!(filter("IndirectReseller", &reseller.to_string()), Ok(Condition::Reseller(Some(reseller))));
     }
 
     #[test]

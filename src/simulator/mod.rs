@@ -3,10 +3,11 @@
 //!
 //! A tour, in reading order:
 //! - [`operations`]: playing Microsoft in Rust; [`control`]: the same over HTTP for a person with curl.
-//! - [`partner`], [`customer`], [`audit`], [`registration`]: what is held, and the JSON it is shown as; [`webhooks`]:
+//! - [`partner`], [`customer`], [`resellers`], [`audit`], [`registration`]: what is held, and the JSON it is shown as; [`webhooks`]:
 //!   the events it sends.
 //! - `gateway`: how a call comes in (token, limiter, faults, latency), `list` and `profiles`: how it is answered.
-//! - [`faults`], [`mutation`]: what can go wrong on request, with a call and with one record, and `delivery` on the way; [`seed`]: where customers come from; `snapshot`: how all is kept.
+//! - [`sign_in`]: certificates, users and their refresh tokens; [`faults`], [`mutation`]: what can go wrong on request, with a call and
+//!   with one record, and `delivery` on the way; [`seed`]: where customers come from; `snapshot`: how all is kept.
 //!
 //! Shapes and numbers come from the project's fact sheet about Partner Center; comments name its sections
 //! (`FACTS.md 2.1`). Nothing here calls out but [`webhooks`], when it is told to, and no customer is a real person or company.
@@ -41,11 +42,14 @@ pub mod registration;
 
 pub mod webhooks;
 
+pub mod resellers;
+
 pub mod calls;
 
 pub mod faults;
 
 pub mod mutation;
+pub mod sign_in;
 
 pub mod clock;
 
@@ -108,6 +112,12 @@ pub enum Error {
     /// The relationship exists already.
     #[error("the tenant is the partner's customer already")]
     AlreadyACustomer,
+    /// The partner has no such reseller.
+    #[error("the partner has no such reseller")]
+    UnknownReseller,
+    /// The text holds no certificate.
+    #[error("the text holds no certificate")]
+    NoCertificate,
     /// The audit log has no such record.
     #[error("the audit log has no such record")]
     UnknownAuditRecord,

@@ -16,6 +16,7 @@ use super::partner::{Knobs, Partner, PartnerCenter, PartnerKind};
 use super::past;
 use super::profiles::{self, Actor};
 use super::registration::Registration;
+use super::resellers;
 use super::seed;
 use super::token;
 use super::{Error, Simulator};
@@ -81,10 +82,13 @@ impl Simulator {
     pub fn seed(&self, partner: Uuid, count: usize, seed: u64) -> Result<(), Error> {
         self.with(partner, |center, _| {
             let mut chance = seed::chance(partner, seed);
+            let mut drawn = Vec::with_capacity(count);
             for _ in 0..count {
                 let customer = seed::draw(&mut chance);
+                drawn.push(customer.id);
                 center.customers.insert(customer.id, customer);
             }
+            resellers::seed(center, &drawn);
         })
     }
 
@@ -422,5 +426,6 @@ fn arrive(center: &mut PartnerCenter, new: NewCustomer, now: DateTime<Utc>) -> R
         customer.delegated_access = delegated_access;
     }
     center.customers.insert(customer.id, customer.clone());
+    resellers::arrived(center, customer.id);
     Ok(customer)
 }

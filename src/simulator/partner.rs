@@ -12,9 +12,15 @@ use super::customer::Customer;
 use super::faults::FaultScript;
 use super::guid;
 use super::past::Past;
+use super::query::Query;
 use super::registration::Webhooks;
+use super::resellers::Resellers;
+use super::sign_in::SignIns;
 use super::throttle::FixedWindow;
 use super::webhooks::Mischief;
+
+/// The default page, and the largest assumed to be honoured (FACTS.md 2.1).
+const LARGEST_PAGE: usize = 500;
 
 /// One Partner Center tenant and the application that may call for it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +106,18 @@ pub struct Knobs {
     pub audit_duplicates: bool,
     /// How many seconds the `Date` of every answer is ahead of the simulated time; negative is behind.
     pub date_skew_seconds: i64,
+    /// How many customers or resellers a page has when the caller does not say (FACTS.md 2.1).
+    pub usual_page: usize,
+}
+
+impl Knobs {
+    /// The page size of a call for customers or resellers; `None` if what it says is no number.
+    pub(super) fn page_size(&self, query: &Query) -> Option<usize> {
+        match query.get("size") {
+            None | Some("0") => Some(self.usual_page.max(1)),
+            Some(_) => query.size(LARGEST_PAGE),
+        }
+    }
 }
 
 impl Default for Knobs {
@@ -124,6 +142,7 @@ impl Default for Knobs {
             audit_delay_seconds: 0,
             audit_duplicates: false,
             date_skew_seconds: 0,
+            usual_page: LARGEST_PAGE,
         }
     }
 }
@@ -159,11 +178,13 @@ pub(super) struct PartnerCenter {
     pub(super) customers: BTreeMap<Uuid, Customer>,
     /// Customers that had a relationship once.
     pub(super) former: BTreeMap<Uuid, Customer>,
+    pub(super) resellers: Resellers,
     /// What get-by-id may still answer for a while.
     pub(super) past: Past,
     pub(super) audit: AuditLog,
     pub(super) webhooks: Webhooks,
     pub(super) faults: FaultScript,
+    pub(super) sign_ins: SignIns,
     pub(super) calls: Calls,
     pub(super) window: FixedWindow,
     /// Tokens issued before this second are refused.
@@ -179,10 +200,12 @@ impl PartnerCenter {
             knobs: Knobs::default(),
             customers: BTreeMap::new(),
             former: BTreeMap::new(),
+            resellers: Resellers::default(),
             past: Past::default(),
             audit: AuditLog::default(),
             webhooks: Webhooks::default(),
             faults: FaultScript::default(),
+            sign_ins: SignIns::default(),
             calls: Calls::default(),
             window: FixedWindow::default(),
             tokens_valid_from: i64::MIN,

@@ -1,18 +1,22 @@
 //! Keeps a whole Partner Center in one JSON file, so that a second run on the same directory finds the same upstream.
 //! Faults, counters and the limiter's window are moods of a run and are not kept.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::Simulator;
 use super::audit::AuditRecord;
 use super::customer::Customer;
 use super::partner::{Knobs, Partner, PartnerCenter};
 use super::registration::Registration;
+use super::resellers::Reseller;
+use super::sign_in::SignIns;
 
 /// Raised when a file of an older form could no longer be read.
 const VERSION: u32 = 1;
@@ -31,9 +35,12 @@ struct WrittenPartner<'a> {
     draws: u64,
     tokens_valid_from: i64,
     registration: Option<&'a Registration>,
+    sign_ins: &'a SignIns,
     customers: Vec<&'a Customer>,
     former: Vec<&'a Customer>,
     audit: Vec<&'a AuditRecord>,
+    resellers: Vec<&'a Reseller>,
+    serving: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Deserialize)]
@@ -50,9 +57,16 @@ struct ReadPartner {
     draws: u64,
     tokens_valid_from: i64,
     registration: Option<Registration>,
+    #[serde(default)]
+    sign_ins: SignIns,
     customers: Vec<Customer>,
     former: Vec<Customer>,
     audit: Vec<AuditRecord>,
+    // What an older file does not have.
+    #[serde(default)]
+    resellers: Vec<Reseller>,
+    #[serde(default)]
+    serving: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Simulator {
@@ -119,11 +133,25 @@ impl<'a> WrittenPartner<'a> {
             draws: center.draws,
             tokens_valid_from: center.tokens_valid_from,
             registration: center.webhooks.registration.as_ref(),
+            sign_ins: &center.sign_ins,
             customers: center.customers.values().collect(),
             former: center.former.values().collect(),
             audit: center.audit.records().collect(),
+            resellers: center.resellers.resellers.values().collect(),
+            serving: texts(&center.resellers.serving),
         }
     }
+}
+
+fn texts(serving: &BTreeMap<Uuid, BTreeSet<Uuid>>) -> BTreeMap<String, BTreeSet<String>> {
+    let texts = |ids: &BTreeSet<Uuid>| ids.iter().map(Uuid::to_string).collect();
+    serving.iter().map(|(customer, ids)| (customer.to_string(), texts(ids))).collect()
+}
+
+/// What is no id was written by hand and is left out.
+fn ids(serving: &BTreeMap<String, BTreeSet<String>>) -> BTreeMap<Uuid, BTreeSet<Uuid>> {
+    let ids = |texts: &BTreeSet<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+    serving.iter().filter_map(|(customer, texts)| Some((customer.parse().ok()?, ids(texts)))).collect()
 }
 
 impl ReadPartner {
@@ -133,9 +161,12 @@ impl ReadPartner {
         center.draws = self.draws;
         center.tokens_valid_from = self.tokens_valid_from;
         center.webhooks.registration = self.registration;
+        center.sign_ins = self.sign_ins;
         let keyed = |customers: Vec<Customer>| customers.into_iter().map(|customer| (customer.id, customer)).collect();
         center.customers = keyed(self.customers);
         center.former = keyed(self.former);
+        center.resellers.resellers = self.resellers.into_iter().map(|reseller| (reseller.id, reseller)).collect();
+        center.resellers.serving = ids(&self.serving);
         for record in self.audit {
             center.audit.restore(record);
         }

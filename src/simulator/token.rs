@@ -13,6 +13,13 @@ use uuid::Uuid;
 
 use super::guid;
 use super::partner::PartnerCenter;
+use super::sign_in::SignInOf;
+
+/// What a form calls an assertion that is a JWT.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// A tenant that is nobody's here.
+const FOREIGN_TENANT: Uuid = Uuid::from_u128(0x9999_9999_0000_4000_8000_0000_0000_0001);
 
 /// The form a client posts.
 #[derive(Debug, Default, Deserialize)]
@@ -21,6 +28,9 @@ pub(super) struct Form {
     grant_type: String,
     client_id: String,
     client_secret: String,
+    client_assertion_type: String,
+    client_assertion: String,
+    refresh_token: String,
     resource: Option<String>,
     scope: Option<String>,
 }
@@ -32,12 +42,28 @@ pub(super) enum Version {
     Two,
 }
 
+impl Version {
+    /// Where this version's tokens are asked for, below the authority.
+    pub(super) fn address(self, tenant: &str) -> String {
+        match self {
+            Self::One => format!("/{tenant}/oauth2/token"),
+            Self::Two => format!("/{tenant}/oauth2/v2.0/token"),
+        }
+    }
+}
+
 /// What a token says (FACTS.md 1.2).
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Claims {
     #[serde(with = "guid")]
     pub(super) tid: Uuid,
     pub(super) appid: String,
+    /// How the user signed in; empty when there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) amr: Vec<String>,
+    /// What the user lets the application do; absent when there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) scp: Option<String>,
     pub(super) aud: String,
     pub(super) iat: i64,
     pub(super) nbf: i64,
@@ -96,29 +122,47 @@ const WRONG_SCOPE: Refusal = Refusal {
 ///
 /// Refuses another grant, application, secret or scope.
 pub(super) fn issue(
-    center: &PartnerCenter,
+    center: &mut PartnerCenter,
     version: Version,
     form: &Form,
+    address: &str,
     now: DateTime<Utc>,
 ) -> Result<Value, Refusal> {
-    if form.grant_type != "client_credentials" {
-        return Err(WRONG_GRANT);
-    }
+    let of = form.is_for().ok_or(WRONG_GRANT)?;
+    center.sign_ins.refuse(of)?;
     if form.client_id != center.partner.client_id {
         return Err(APPLICATION_NOT_FOUND);
     }
-    if form.client_secret != center.partner.client_secret {
+    if !form.client_assertion.is_empty() && form.client_assertion_type == ASSERTION_TYPE {
+        center.sign_ins.take_assertion(&form.client_assertion, &form.client_id, address, now)?;
+    } else if form.client_secret != center.partner.client_secret {
         return Err(WRONG_SECRET);
     }
     let audience = match version {
         Version::One => form.resource.as_deref(),
-        Version::Two => form.scope.as_deref().and_then(|scope| scope.strip_suffix("/.default")),
+        Version::Two => form.scope.as_deref().and_then(audience_of),
     };
     let audience = audience.filter(|audience| !audience.is_empty()).ok_or(WRONG_SCOPE)?;
+    let is_of_user = of == SignInOf::User;
+    if is_of_user {
+        center.sign_ins.use_refresh_token(&form.refresh_token, now)?;
+    }
+    let mischief = center.sign_ins.mischief.clone();
+    let goes_wrong = center.sign_ins.goes_wrong(of);
+    let newer = (is_of_user && !(goes_wrong && mischief.without_refresh_token))
+        .then(|| center.sign_ins.issue_refresh_token(&center.partner.name, now));
+    let methods: &[&str] = match of {
+        SignInOf::Application => &[],
+        SignInOf::User if goes_wrong && mischief.without_mfa => &["pwd"],
+        SignInOf::User => &["pwd", "mfa"],
+    };
+    center.sign_ins.count(of);
     let life = center.knobs.token_lifetime_seconds;
     let issued = now.timestamp();
     let claims = Claims {
-        tid: center.partner.tenant_id,
+        tid: if goes_wrong && mischief.foreign_tenant { FOREIGN_TENANT } else { center.partner.tenant_id },
+        amr: methods.iter().map(ToString::to_string).collect(),
+        scp: is_of_user.then(|| "user_impersonation".to_owned()),
         appid: center.partner.client_id.clone(),
         aud: audience.to_owned(),
         iat: issued,
@@ -126,7 +170,7 @@ pub(super) fn issue(
         exp: issued + i64::from(life),
     };
     let token = claims.encode();
-    Ok(match version {
+    let mut answer = match version {
         // Version one writes numbers as text and names the resource.
         Version::One => json!({
             "token_type": "Bearer",
@@ -143,10 +187,43 @@ pub(super) fn issue(
             "ext_expires_in": life,
             "access_token": token,
         }),
-    })
+    };
+    if let Some(newer) = newer {
+        answer["refresh_token"] = newer.into();
+    }
+    Ok(answer)
+}
+
+/// The resource of a scope that asks for all that was granted; a newer refresh token may be asked for beside it.
+fn audience_of(scope: &str) -> Option<&str> {
+    let suffix = |scope: &'static str| move |asked: &&str| asked.ends_with(scope);
+    let asked =
+        scope.split(' ').find(suffix("/.default")).or_else(|| scope.split(' ').find(suffix("/user_impersonation")))?;
+    asked.strip_suffix("/.default").or_else(|| asked.strip_suffix("/user_impersonation"))
+}
+
+impl Form {
+    /// What the sign-in is for; nothing for a grant that is not known.
+    pub(super) fn is_for(&self) -> Option<SignInOf> {
+        match self.grant_type.as_str() {
+            "client_credentials" => Some(SignInOf::Application),
+            "refresh_token" => Some(SignInOf::User),
+            _ => None,
+        }
+    }
 }
 
 impl Claims {
+    /// Whether the application acts for a user.
+    pub(super) const fn are_of_user(&self) -> bool {
+        self.scp.is_some()
+    }
+
+    /// Whether the user signed in with multi-factor authentication.
+    pub(super) fn are_multi_factor(&self) -> bool {
+        self.amr.iter().any(|method| method == "mfa")
+    }
+
     fn encode(&self) -> String {
         let payload = serde_json::to_vec(self).expect("texts and numbers always have a JSON form");
         let header = URL_SAFE_NO_PAD.encode(r#"{"typ":"JWT","alg":"RS256","kid":"simulator"}"#);
@@ -171,6 +248,10 @@ impl Claims {
 }
 
 impl Refusal {
+    pub(super) const fn new(status: StatusCode, error: &'static str, number: u32, text: &'static str) -> Self {
+        Self { status, error, number, text }
+    }
+
     /// Turns the refusal into the body of FACTS.md 1.6.
     pub(super) fn answer(&self, now: DateTime<Utc>, correlation: Uuid) -> Response {
         let timestamp = now.format("%Y-%m-%d %H:%M:%SZ").to_string();

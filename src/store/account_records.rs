@@ -11,8 +11,9 @@ use crate::domain::account_draft::NewAccount;
 use crate::domain::ids::{PartnerAccountId, Revision, TenantId};
 use crate::domain::standstill::Standstill;
 use crate::domain::sync_settings::SyncSettings;
+use crate::domain::user_sign_in::CredentialKind;
 use crate::sealing::Sealed;
-use crate::store::{Error, Store, TenantChanged, Tx, accounts};
+use crate::store::{Error, Store, TenantChanged, Tx, accounts, refresh_tokens};
 
 /// A sealed secret by which an account signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub struct ConfiguredAccount {
     pub account: PartnerAccount,
     /// The application that signs in.
     pub client_id: String,
+    /// By what it does.
+    pub credential: CredentialKind,
     /// How it is kept level, whole.
     pub settings: SyncSettings,
 }
@@ -47,10 +50,12 @@ pub struct ConfiguredAccount {
 const RANGE: &str = "
     SELECT a.*, s.night, s.time_zone, s.audit_interval, s.list_interval, s.verify_within, s.manual_sync_cooldown,
            s.requests_per_minute, s.concurrency, c.generation, c.sealed_secret, c.key_id, c.set_at,
-           w.made_at AS webhook_secret_made_at
+           r.set_at AS token_set_at, r.succeeded_at, r.refused_reason, r.refused_code, r.refused_detail,
+           r.refused_since, r.refused_at, w.made_at AS webhook_secret_made_at
     FROM partner_account a
     LEFT JOIN partner_account_settings s ON s.account = a.id
     LEFT JOIN partner_account_credentials c ON c.account = a.id
+    LEFT JOIN partner_account_refresh_token r ON r.account = a.id
     LEFT JOIN webhook_secret w ON w.account = a.id AND w.stage = 'PRESENT'
     WHERE a.id BETWEEN $1 AND $2 ORDER BY a.id";
 
@@ -71,13 +76,23 @@ fn kept(row: &SqliteRow) -> Result<KeptAccount, Error> {
         state: AccountState::named(row.try_get("state")?).ok_or_else(|| corrupt("state"))?,
         settings: settings(row)?,
         client_id: row.try_get("client_id")?,
+        credential: credential_kind(row)?,
         credentials_set_at: time("set_at")?,
         webhook_secret_made_at: time("webhook_secret_made_at")?,
+        user: refresh_tokens::standing(row)?,
         revision: Revision(row.try_get("revision")?),
         created_at: time("created_at")?.ok_or_else(|| corrupt("created_at"))?,
         updated_at: time("updated_at")?.ok_or_else(|| corrupt("updated_at"))?,
     };
     Ok(KeptAccount { record, credentials })
+}
+
+fn credential_kind(row: &SqliteRow) -> Result<Option<CredentialKind>, Error> {
+    let name: Option<String> = row.try_get("credential_kind")?;
+    let expires_at: Option<i64> = row.try_get("certificate_expires_at")?;
+    let Some(name) = name else { return Ok(None) };
+    let kind = CredentialKind::named(&name, expires_at.map(Timestamp::from_micros));
+    kind.map(Some).ok_or_else(|| Error::Corrupt("partner_account.credential_kind".to_owned()))
 }
 
 fn settings(row: &SqliteRow) -> Result<SyncSettings, Error> {
@@ -119,10 +134,12 @@ impl Store {
         const SELECT: &str = "
             SELECT a.*, s.night, s.time_zone, s.audit_interval, s.list_interval, s.verify_within,
                    s.manual_sync_cooldown, s.requests_per_minute, s.concurrency, c.generation, c.sealed_secret,
-                   c.key_id, c.set_at, w.made_at AS webhook_secret_made_at
+                   c.key_id, c.set_at, r.set_at AS token_set_at, r.succeeded_at, r.refused_reason, r.refused_code,
+                   r.refused_detail, r.refused_since, r.refused_at, w.made_at AS webhook_secret_made_at
             FROM partner_account a
             LEFT JOIN partner_account_settings s ON s.account = a.id
             LEFT JOIN partner_account_credentials c ON c.account = a.id
+            LEFT JOIN partner_account_refresh_token r ON r.account = a.id
             LEFT JOIN webhook_secret w ON w.account = a.id AND w.stage = 'PRESENT'
             WHERE a.origin = 'API' ORDER BY a.id";
         let rows = sqlx::query(SELECT).fetch_all(&self.readers).await?;
@@ -203,11 +220,12 @@ impl Tx {
         Ok(record)
     }
 
-    /// Saves the sealed secret of an account of the API.
+    /// Saves the sealed secret of an account of the API, or its sealed certificate with its key.
     pub async fn save_credentials(
         &mut self,
         id: &PartnerAccountId,
         client_id: &str,
+        kind: CredentialKind,
         secret: &Sealed,
     ) -> Result<AccountRecord, Error> {
         const UPSERT: &str = "
@@ -224,11 +242,15 @@ impl Tx {
             .execute(self.connection())
             .await?;
         sqlx::query(
-            "UPDATE partner_account SET client_id = $2, revision = revision + 1, updated_at = $3 WHERE id = $1",
+            "UPDATE partner_account SET client_id = $2, revision = revision + 1, updated_at = $3, credential_kind = $4,
+                certificate_expires_at = $5
+             WHERE id = $1",
         )
         .bind(id.as_str())
         .bind(client_id)
         .bind(now)
+        .bind(kind.name())
+        .bind(kind.expires_at().map(Timestamp::micros))
         .execute(self.connection())
         .await?;
         self.wake_accounts();
@@ -245,7 +267,7 @@ impl Tx {
     ) -> Result<AccountRecord, TenantChanged> {
         const UPDATE: &str = "
             UPDATE partner_account SET origin = 'CONFIGURATION', state = 'ACTIVE', client_id = $2, revision = revision + 1,
-                updated_at = $3
+                updated_at = $3, credential_kind = $4, certificate_expires_at = $5
             WHERE id = $1";
         const SIGNS_IN_BY_FILE: &str = "DELETE FROM partner_account_credentials WHERE account = $1";
         let id = &wanted.account.id;
@@ -254,13 +276,16 @@ impl Tx {
             before.account == wanted.account
                 && (before.origin, before.state) == (AccountOrigin::Configuration, AccountState::Active)
                 && (&before.client_id, &before.settings) == (&wanted.client_id, &wanted.settings)
+                && before.credential == Some(wanted.credential)
         };
         if let Some(before) = before.filter(as_before) {
             return Ok(before);
         }
         self.save_partner_account(&wanted.account).await?;
         let now = self.now().micros();
-        let rename = sqlx::query(UPDATE).bind(id.as_str()).bind(&wanted.client_id).bind(now);
+        let kind = wanted.credential;
+        let rename = sqlx::query(UPDATE).bind(id.as_str()).bind(&wanted.client_id).bind(now).bind(kind.name());
+        let rename = rename.bind(kind.expires_at().map(Timestamp::micros));
         rename.execute(self.connection()).await.map_err(Error::from)?;
         let forget = sqlx::query(SIGNS_IN_BY_FILE).bind(id.as_str());
         forget.execute(self.connection()).await.map_err(Error::from)?;

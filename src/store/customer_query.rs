@@ -329,6 +329,19 @@ impl BoundQuery {
                 self.names_label(key);
                 self.says(" IS NOT NULL");
             }
+            Test::AnyReseller => self.says(
+                "EXISTS (SELECT 1 FROM customer_reseller m
+                 WHERE m.account = c.account AND m.tenant_id = c.microsoft_tenant_id AND m.shown)",
+            ),
+            Test::Reseller(tenant) => {
+                // The customers of one reseller, by an index of their own, and NULL for nobody.
+                self.says(
+                    "c.microsoft_tenant_id IS NOT NULL AND (c.account, c.microsoft_tenant_id) IN (
+                     SELECT m.account, m.tenant_id FROM customer_reseller m WHERE m.shown AND m.reseller_id = ",
+                );
+                self.binds_text(&tenant.to_string());
+                self.says(")");
+            }
             Test::Text(field, test) => self.passes_text(field, test),
             Test::HasTime(field) => {
                 self.says(time_column(*field));

@@ -13,6 +13,7 @@ use crate::domain::ids::{Epoch, Revision, Ticket};
 use crate::domain::look::LookCause;
 use crate::domain::observation::ObservationMark;
 use crate::domain::pause::{Pause, PauseReason};
+use crate::domain::reseller::Reseller;
 use crate::domain::upstream_change::Provenance;
 use crate::store::Error;
 use crate::store::upstream_changes::upstream_change;
@@ -31,7 +32,11 @@ macro_rules! customer_columns {
          c.microsoft_tenant_id, c.tenant_name, c.relationship, c.upstream_relationship, c.sync_state,
          c.observation_epoch, c.observation_ticket, c.created_at, c.updated_at, c.deleted_at,
          u.verified_at, u.observed_epoch, u.observed_ticket, u.paused_at, u.paused_by, u.pause_reason, u.verified_by,
-         w.record_id, w.operation, w.actor_user, w.actor_application, w.operation_at"
+         w.record_id, w.operation, w.actor_user, w.actor_application, w.operation_at,
+         (
+             SELECT json_group_array(json_array(m.reseller_id, m.display_name, m.mpn_id)) FROM customer_reseller m
+             WHERE m.account = c.account AND m.tenant_id = c.microsoft_tenant_id AND m.shown
+         ) AS resellers"
     };
 }
 pub(super) use customer_columns;
@@ -95,6 +100,7 @@ fn microsoft(row: &SqliteRow) -> Result<Option<MicrosoftLink>, Error> {
         tenant_name: row.try_get("tenant_name")?,
         relationship: named(row, "relationship", relationship_named)?,
         upstream_relationship: row.try_get("upstream_relationship")?,
+        resellers: resellers(row.try_get("resellers")?)?,
         sync_state: named(row, "sync_state", sync_state_named)?,
         paused: pause(row)?,
         verified_at: Timestamp::from_micros(verified_at.unwrap_or(0)),
@@ -159,6 +165,17 @@ pub(super) fn bind<'q>(
 
 fn labels(json: &str) -> Result<BTreeMap<String, String>, Error> {
     serde_json::from_str(json).map_err(|_| corrupt("labels"))
+}
+
+fn resellers(json: &str) -> Result<Vec<Reseller>, Error> {
+    let read: Vec<(String, String, String)> = serde_json::from_str(json).map_err(|_| corrupt("resellers"))?;
+    let reseller = |(id, display_name, mpn_id): (String, String, String)| {
+        let tenant_id = id.parse().map_err(|_| corrupt("resellers"))?;
+        Ok(Reseller { tenant_id, display_name, mpn_id })
+    };
+    let mut resellers = read.into_iter().map(reseller).collect::<Result<Vec<_>, Error>>()?;
+    resellers.sort_unstable();
+    Ok(resellers)
 }
 
 fn corrupt(column: &str) -> Error {

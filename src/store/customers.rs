@@ -2,7 +2,7 @@
 //!
 //! Door one is [`Tx::save_edit`] (and [`Tx::save_new`]): a caller, reviewed. Door two is [`Tx::save_plan`]: Partner
 //! Center, by right; a link takes it as well, and what undoes the link gives back what was there. [`Tx::save_departure`]
-//! only ends or holds a relationship, [`Tx::save_pause`] only its synchronization. Each writes the change log with it.
+//! only ends or holds a relationship, [`Tx::save_pause`] only its synchronization, [`Tx::level_resellers`] who serves it. Each writes the change log with it.
 
 use crate::domain::create::AdmittedCustomer;
 use crate::domain::customer::{Customer, Relationship, SyncState};
@@ -75,6 +75,11 @@ const UPDATE_DELETION: &str = "
 /// Leaves the observation where it is: a state says nothing of what Partner Center owns.
 const UPDATE_STATE: &str = "
     UPDATE customer SET revision = $4, sync_state = $45, updated_at = $49
+    WHERE account = $1 AND id = $2 AND revision = $4 - 1";
+
+/// Counts a change of what is kept beside the customer, and leaves the customer as it is.
+const UPDATE_BESIDE: &str = "
+    UPDATE customer SET revision = $4, updated_at = $49
     WHERE account = $1 AND id = $2 AND revision = $4 - 1";
 
 /// What became of an edit.
@@ -330,6 +335,11 @@ impl Tx {
     /// Writes all of a customer whose source changes: a link that is made or undone.
     pub(super) async fn update_source(&mut self, after: &Customer) -> Result<(), Error> {
         self.update_locked(UPDATE_BY_OBSERVATION, after).await
+    }
+
+    /// Something that is kept beside the customer has changed with it.
+    pub(super) async fn note_changed(&mut self, after: &Customer) -> Result<(), Error> {
+        self.update_locked(UPDATE_BESIDE, after).await
     }
 
     async fn update_locked(&mut self, statement: &'static str, after: &Customer) -> Result<(), Error> {

@@ -110,6 +110,7 @@ impl Tx {
         self.dismiss_pair(&after.account, unlinked.tenant(), after.id, caller).await?;
         // A pause was about this record; the one of its own begins without.
         self.note_pause(&after.account, unlinked.tenant(), None).await?;
+        self.hide_resellers(&after.account, unlinked.tenant()).await?;
         self.look_at_pending_links_of(&after).await?;
         Ok(after)
     }

@@ -474,6 +474,10 @@ impl Tx {
             .bind(signed(counts.revived))
             .execute(self.connection())
             .await?;
+        // A night has looked at everybody: who serves whom is read again after it.
+        if run.kind == RunKind::Full && problem.is_none() {
+            self.want_resellers(&run.account).await?;
+        }
         sqlx::query(PRUNE).bind(run.account.as_str()).bind(LIST_DIFFS_KEPT).execute(self.connection()).await?;
         Ok(())
     }

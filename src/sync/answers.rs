@@ -111,7 +111,7 @@ impl Answerer {
 /// What a failed call tells whoever asked.
 fn no_answer(error: &Error) -> NoAnswer {
     match error.fate() {
-        Fate::AccountBlocked { reason, remedy } => {
+        Fate::AccountBlocked { reason, remedy } | Fate::UserBlocked { reason, remedy } => {
             NoAnswer::AccountBlocked { reason: reason.to_owned(), remedy: remedy.to_owned() }
         }
         Fate::Retry { after } => NoAnswer::Unavailable {

@@ -23,6 +23,11 @@ const FORGET_AFTER: Duration = Duration::from_secs(10 * 24 * 3600);
 const PAGES_MAX: usize = 10_000;
 /// The problem of an account whose log cannot be read.
 const UNREADABLE: &str = "AUDIT_LOG_UNREADABLE";
+/// Operations after which other resellers may serve a provider's customers (FACTS 5.3).
+const RESELLER_OPERATIONS: [&str; 3] =
+    ["create_partner_relationship", "remove_partner_relationship", "extend_relationship"];
+/// What they are done to.
+const RESELLER_RESOURCE: &str = "partner_relationship";
 /// Operations after which a customer may look different (FACTS 5.3); everything about relationships beside them.
 const OPERATIONS: [&str; 8] = [
     "add_customer",
@@ -39,12 +44,25 @@ fn may_change_a_customer(operation: &str) -> bool {
     OPERATIONS.contains(&operation) || operation.contains("relationship")
 }
 
+/// Whether it was about the provider and a reseller, which is about no customer.
+fn may_change_resellers(record: &AuditRecord) -> bool {
+    RESELLER_OPERATIONS.contains(&record.operation.as_str()) || record.resource == RESELLER_RESOURCE
+}
+
 /// Whether a failure is the log's; without an access token or a connection nothing else can be read either.
 const fn is_about_the_log(error: &Error) -> bool {
     match (error.call, &error.problem) {
         (_, Problem::Throttled { .. } | Problem::Unreachable { .. }) => false,
         (Call::AuditRecords, _) => true,
-        (Call::AccessToken | Call::ListCustomers | Call::GetCustomer | Call::WebhookRegistration, _) => false,
+        (
+            Call::AccessToken
+            | Call::ListCustomers
+            | Call::GetCustomer
+            | Call::WebhookRegistration
+            | Call::ListResellers
+            | Call::ListResellerCustomers,
+            _,
+        ) => false,
     }
 }
 
@@ -108,6 +126,7 @@ impl Worker {
             loop {
                 let page = self.upstream.audit_records(from, to, link.as_ref()).await?;
                 self.trouble.note_answer();
+                self.heed_resellers(&page.records).await?;
                 self.heed(&page.records, &mut oldest, now).await?;
                 shown.take(&page)?;
                 // The same link would be met as pages that show nothing new.
@@ -125,6 +144,26 @@ impl Worker {
             })
             .await?;
         self.in_progress.read(oldest.found());
+        Ok(())
+    }
+
+    /// A change between the provider and its resellers makes them worth reading; who else it is about is heeded apart.
+    async fn heed_resellers(&self, records: &[AuditRecord]) -> Result<(), Interruption> {
+        let told = |record: &&AuditRecord| record.status == AuditStatus::Succeeded && may_change_resellers(record);
+        let about: Vec<_> = records.iter().filter(told).collect();
+        if about.is_empty() {
+            return Ok(());
+        }
+        let account = &self.account;
+        self.store
+            .write("heed_reseller_records", async |tx| {
+                let mut news = false;
+                for record in about {
+                    news |= tx.meet_audit_record(account, &record.id, RESELLERS_WANTED).await?;
+                }
+                if news { tx.want_resellers(account).await } else { Ok::<_, store::Error>(()) }
+            })
+            .await?;
         Ok(())
     }
 
@@ -241,6 +280,8 @@ impl Worker {
 
 /// The status under which a record is remembered that has been acted on.
 const SUCCEEDED: &str = "succeeded";
+/// As which it is remembered that a record made the resellers worth reading.
+const RESELLERS_WANTED: &str = "succeeded, resellers wanted";
 /// The status of one that is waited for.
 const PROGRESS: &str = "progress";
 

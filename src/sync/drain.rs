@@ -137,7 +137,9 @@ impl Worker {
         let account = &self.account;
         let asked = match error.fate() {
             Fate::Retry { after } => after.unwrap_or_default().min(LONGEST_ASKED_REST),
-            Fate::AccountBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused => Duration::ZERO,
+            Fate::AccountBlocked { .. } | Fate::UserBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused => {
+                Duration::ZERO
+            }
         };
         let not_before = self.clock.now().plus(customer_rest(work.attempts).max(asked));
         let problem = error.problem.to_string();

@@ -21,15 +21,18 @@ struct Tried {
 pub(super) async fn check(upstream: &PartnerCenter, now: Timestamp) -> Vec<HealthCheck> {
     let today = now.to_utc().date_naive();
     let mut checks = Vec::new();
-    for kind in [HealthCheckKind::CustomerList, HealthCheckKind::AuditLog, HealthCheckKind::WebhookRegistration] {
+    let user = upstream.has_user().then_some(HealthCheckKind::UserSignIn);
+    let kinds = [HealthCheckKind::CustomerList, HealthCheckKind::AuditLog, HealthCheckKind::WebhookRegistration];
+    for kind in kinds.into_iter().chain(user) {
         let tried = match kind {
             HealthCheckKind::CustomerList => tried(upstream.try_customer_list()).await,
             HealthCheckKind::AuditLog => tried(upstream.audit_records(today, today, None)).await,
             HealthCheckKind::WebhookRegistration => tried(upstream.webhook_registration()).await,
+            HealthCheckKind::UserSignIn => tried(upstream.try_user_sign_in()).await,
             // Whoever has a connection has credentials.
             HealthCheckKind::Credentials => continue,
         };
-        let optional = kind == HealthCheckKind::WebhookRegistration;
+        let optional = matches!(kind, HealthCheckKind::WebhookRegistration | HealthCheckKind::UserSignIn);
         checks.push(HealthCheck { kind, optional, failure: tried.failure });
         if tried.is_the_account {
             break;
@@ -48,7 +51,9 @@ async fn tried<T>(question: impl Future<Output = Result<T, Error>>) -> Tried {
 
 fn failure(error: &Error) -> Failure {
     match error.fate() {
-        Fate::AccountBlocked { reason, remedy } => Failure { reason: reason.to_owned(), remedy: remedy.to_owned() },
+        Fate::AccountBlocked { reason, remedy } | Fate::UserBlocked { reason, remedy } => {
+            Failure { reason: reason.to_owned(), remedy: remedy.to_owned() }
+        }
         Fate::Retry { .. } | Fate::ListingRestart | Fate::CustomerRefused => {
             Failure::passing(&error.problem.to_string())
         }

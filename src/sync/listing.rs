@@ -61,7 +61,10 @@ impl Worker {
                 self.count_failed_page(run, tally).await?;
                 match error.fate() {
                     Fate::ListingRestart => self.begin_anew(run, &error.to_string(), &[]).await,
-                    Fate::Retry { .. } | Fate::AccountBlocked { .. } | Fate::CustomerRefused => Err(error.into()),
+                    Fate::Retry { .. }
+                    | Fate::AccountBlocked { .. }
+                    | Fate::UserBlocked { .. }
+                    | Fate::CustomerRefused => Err(error.into()),
                 }
             }
         }

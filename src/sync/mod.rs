@@ -14,7 +14,9 @@ mod listing;
 mod notices;
 mod progress;
 mod promise;
+mod refresh_tokens;
 mod removals;
+mod resellers;
 mod runs;
 mod second_looks;
 mod seen;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
+use crate::domain::account::PartnerKind;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::SyncPolicy;
 use crate::domain::webhook_secret::WebhookSecret;
@@ -39,11 +42,13 @@ use crate::store::{self, Store};
 use crate::sync::notices::Notices;
 use crate::sync::progress::InProgress;
 use crate::sync::promise::Promise;
+use crate::sync::resellers::Resellers;
 use crate::sync::seen::Listings;
 use crate::sync::tickets::Tickets;
 use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
 pub use answers::Answerer;
+pub use refresh_tokens::keeper;
 pub use supervisor::Supervisor;
 pub use webhook_check::WebhookPlan;
 
@@ -66,6 +71,7 @@ pub struct Worker {
     listings: Listings,
     audit: Duty,
     list: Duty,
+    user: Duty,
     audit_log_is_unreadable: bool,
     in_progress: InProgress,
     /// Looking at customers failed last time, and not because of them.
@@ -78,6 +84,7 @@ pub struct Worker {
     webhook_wish_tried: Option<Timestamp>,
     /// A secret that is to be registered and could not be yet.
     webhook_secret: Option<WebhookSecret>,
+    resellers: Resellers,
 }
 
 /// Why a step ended early.
@@ -113,6 +120,7 @@ impl Worker {
             listings: Listings::default(),
             audit: Duty::due_at(now),
             list: Duty::due_at(now),
+            user: Duty::due_at(now),
             audit_log_is_unreadable: false,
             in_progress: InProgress::default(),
             is_broken: false,
@@ -122,6 +130,7 @@ impl Worker {
             webhook_due_at: now,
             webhook_wish_tried: None,
             webhook_secret: None,
+            resellers: Resellers::of(PartnerKind::DirectBill, now),
         }
     }
 
@@ -178,6 +187,7 @@ impl Worker {
 
     async fn work(&mut self, now: Timestamp) -> Result<Timestamp, Interruption> {
         self.trouble.resume();
+        self.keep_user_signed_in(now).await?;
         self.start_due_runs(now).await?;
         if self.audit.not_before(now, self.longest_wait()) <= now {
             self.read_audit_log(now).await?;
@@ -192,7 +202,7 @@ impl Worker {
         self.forget_trouble().await?;
         self.look_at_the_promise(now).await?;
         self.look_at_the_notices(now, finished_a_run).await?;
-        if listed_more || drained_more || finished_a_run {
+        if listed_more || drained_more || finished_a_run || self.look_after_resellers(now).await? {
             return Ok(now);
         }
         self.next_due(now).await
@@ -209,7 +219,8 @@ impl Worker {
         let audit = self.audit.not_before(now, self.longest_wait());
         let list = self.list.not_before(now, self.longest_wait());
         let second_look_at = self.second_look_due_at().await?;
-        let due = [Some(audit), Some(self.webhook_due_at), runs_due_at, dirty_at, second_look_at];
+        let resellers_at = self.resellers_due_at(now).await?;
+        let due = [Some(audit), Some(self.webhook_due_at), runs_due_at, dirty_at, second_look_at, resellers_at];
         let list = Some(list).filter(|due| *due > now);
         let soonest = due.into_iter().chain([list]).flatten().min().unwrap_or(audit);
         Ok(soonest.min(now.plus(LONGEST_SLEEP)))

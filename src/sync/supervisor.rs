@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::domain::account::AccountState;
+use crate::domain::account::{AccountState, PartnerKind};
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::policy::Pace;
 use crate::domain::standstill::Standstill;
@@ -24,7 +23,9 @@ use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{APPLICATION_NAME, Endpoints, LARGEST_PAGE, Settings, Timeouts};
 use crate::sealing::SealingKeys;
+use crate::sign_in::Credential;
 use crate::store::{self, KeptAccount, Store};
+use crate::sync::refresh_tokens::keeper;
 use crate::sync::{WebhookPlan, Worker};
 
 /// How long until the store is looked at without being asked to.
@@ -38,6 +39,7 @@ const CONNECTION_UNUSABLE: &str = "CONNECTION_UNUSABLE";
 #[derive(Clone, Debug, PartialEq)]
 struct Course {
     state: AccountState,
+    kind: PartnerKind,
     pace: Pace,
     /// Which setting of the credentials; nothing while there are none.
     generation: Option<i64>,
@@ -137,6 +139,7 @@ impl Supervisor {
         let id = &kept.record.account.id;
         let course = Course {
             state: kept.record.state,
+            kind: kept.record.account.kind,
             pace: self.accounts.pace_of(&kept.record),
             generation: kept.credentials.as_ref().map(|credentials| credentials.generation),
         };
@@ -144,7 +147,7 @@ impl Supervisor {
             self.stop(id).await;
             let mut charge = Charge { course, stop: service.child_token(), tasks: Vec::new(), unsaid: None };
             let started = match credentials::opened(kept, self.keys.as_ref()) {
-                Ok((secret, _)) => self.start(kept, secret, &mut charge, tasks, service),
+                Ok((credential, _)) => self.start(kept, credential, &mut charge, tasks, service),
                 Err(standstill) => Err(NotStarted::StandsStill(standstill)),
             };
             let said = |standstill: Standstill| Some((standstill.reason(), standstill.remedy().to_owned()));
@@ -173,7 +176,7 @@ impl Supervisor {
     fn start(
         &self,
         kept: &KeptAccount,
-        secret: SecretString,
+        credential: Credential,
         charge: &mut Charge,
         tasks: &TaskTracker,
         service: &CancellationToken,
@@ -184,17 +187,23 @@ impl Supervisor {
             endpoints: self.endpoints.clone().unwrap_or_else(|| Settings::endpoints_of(account.cloud)),
             tenant_id: account.tenant_id,
             client_id: kept.record.client_id.clone(),
-            client_secret: secret,
+            credential,
             requests_per_minute,
             concurrency,
             page_size: LARGEST_PAGE,
             application_name: APPLICATION_NAME.to_owned(),
             timeouts: Timeouts::USUAL,
         };
-        let upstream = PartnerCenter::new(settings, self.clock.clone()).map_err(NotStarted::Connection)?;
         let (store, clock) = (self.store.clone(), self.clock.clone());
+        let client_id = &kept.record.client_id;
+        let keys = self.keys.as_ref().filter(|_| kept.record.user.is_some());
+        let upstream = match keys.map(|keys| keeper(&store, keys, &account.id, client_id, &clock)) {
+            Some(keeper) => PartnerCenter::with_user(settings, keeper, clock.clone()),
+            None => PartnerCenter::new(settings, clock.clone()),
+        };
+        let upstream = upstream.map_err(NotStarted::Connection)?;
         let worker = Worker::new(account.id.clone(), policy, concurrency, upstream, store, clock);
-        let worker = worker.with_webhook(self.webhook.clone());
+        let worker = worker.with_webhook(self.webhook.clone()).of_kind(account.kind);
         let answerer = worker.answerer().of_account_that_is(charge.course.state);
         let asked = self.questions.answered_by(&account.id);
         charge.tasks.push(tasks.spawn(answerer.run(asked, charge.stop.clone())));

@@ -101,7 +101,10 @@ impl Duty {
         self.failures = self.failures.saturating_add(1);
         let asked = match error.map(Error::fate) {
             Some(Fate::Retry { after }) => after.unwrap_or_default().min(LONGEST_ASKED_REST),
-            Some(Fate::AccountBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused) | None => Duration::ZERO,
+            Some(
+                Fate::AccountBlocked { .. } | Fate::UserBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused,
+            )
+            | None => Duration::ZERO,
         };
         self.not_before = now.plus(asked).plus(doubled(first, LONGEST_DUTY_REST.max(first), self.failures));
     }
@@ -117,7 +120,7 @@ pub(super) fn concerns_the_account(error: &Error) -> bool {
     match (&error.problem, error.fate()) {
         (_, Fate::AccountBlocked { .. }) => true,
         (Problem::Throttled { .. } | Problem::Unreachable { .. }, _) => true,
-        (_, Fate::Retry { .. } | Fate::ListingRestart | Fate::CustomerRefused) => false,
+        (_, Fate::Retry { .. } | Fate::UserBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused) => false,
     }
 }
 
@@ -154,7 +157,9 @@ impl Worker {
                 let rest = doubled(FIRST_BLOCKED_REST, LONGEST_BLOCKED_REST, failures);
                 (rest, Some((reason, remedy.to_owned())))
             }
-            Fate::ListingRestart | Fate::CustomerRefused => (doubled(FIRST_REST, LONGEST_REST, failures), None),
+            Fate::UserBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused => {
+                (doubled(FIRST_REST, LONGEST_REST, failures), None)
+            }
         };
         tracing::warn!(account = %self.account, error = %error, rest_seconds = rest.as_secs(), "synchronization rests");
         let until = now.plus(rest);

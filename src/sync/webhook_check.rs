@@ -246,6 +246,8 @@ impl Worker {
 fn retry_of(error: &Error) -> Duration {
     match error.fate() {
         Fate::Retry { after } => after.unwrap_or(RETRY),
-        Fate::AccountBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused => INTERVAL,
+        Fate::AccountBlocked { .. } | Fate::UserBlocked { .. } | Fate::ListingRestart | Fate::CustomerRefused => {
+            INTERVAL
+        }
     }
 }

@@ -2,15 +2,17 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use customer_guard::grpc::proto::HealthCheckKind;
+use customer_guard::grpc::proto::{HealthCheckKind, SetPartnerAccountCredentialsRequest};
 use sqlx::Executor;
 use tonic::Code;
 use tracing_subscriber::fmt::MakeWriter;
 
+use crate::harness::client_certificates::valid_for;
 use crate::harness::database::{count, writer};
 use crate::harness::upstream::Upstream;
-use crate::harness::{Plan, SEALING_KEY, World};
+use crate::harness::{Plan, SEALING_KEY, World, eventually};
 
 /// Another sealing key.
 const NEW_KEY: &str = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE=";
@@ -97,6 +99,65 @@ async fn a_secret_is_in_no_file_no_log_and_no_answer() {
     assert!(holds(&logged, "northwind"), "the log was caught");
     for secret in secrets {
         assert!(!holds(&logged, secret), "the log holds a secret");
+    }
+}
+
+#[tokio::test]
+async fn a_private_key_and_every_refresh_token_are_in_no_file_no_log_and_no_answer() {
+    let log = Log::default();
+    let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
+    let _here = tracing::subscriber::set_default(everything);
+    let world = world().await;
+    world.add_account("northwind").await;
+    let (tenant, simulator) = (world.upstream.partner("northwind").tenant_id, world.upstream.simulator.clone());
+    let made = valid_for(100, world.guard.clock.now());
+    let mut tokens = vec![simulator.sign_user_in(tenant).expect("a known partner")];
+    let request = SetPartnerAccountCredentialsRequest {
+        client_id: world.upstream.partner("northwind").client_id,
+        client_certificate: made.pem(),
+        refresh_token: tokens[0].clone(),
+        ..SetPartnerAccountCredentialsRequest::default()
+    };
+    let mut answers = String::new();
+    // First the certificate is refused, then the token works, then it is refused: each leaves something in the log.
+    answers += &format!("{:?}", world.guard.set_more_credentials("northwind", request.clone()).await.expect("set"));
+    world.guard.wait_for_problem("northwind", "CLIENT_CERTIFICATE_REFUSED").await;
+    answers += &format!("{:?}", world.guard.problem("northwind").await);
+    simulator.register_certificate(tenant, &made.certificate).expect("a certificate");
+    world.guard.set_more_credentials("northwind", request.clone()).await.expect("set");
+    world.guard.wait_for_first_sync("northwind").await;
+    for _ in 0..2 {
+        let before = world.guard.account("northwind").await.expect("an account").user_sign_in_time;
+        world.advance(Duration::from_secs(24 * 60 * 60));
+        eventually("the token is used", async || {
+            let account = world.guard.account("northwind").await.ok()?;
+            (account.user_sign_in_time != before).then_some(())
+        })
+        .await;
+        tokens.extend(simulator.newest_refresh_token(tenant));
+    }
+    simulator.revoke_refresh_tokens(tenant).expect("a known partner");
+    world.advance(Duration::from_secs(24 * 60 * 60));
+    world.guard.wait_for_problem("northwind", "CONSENT_NEEDED").await;
+    answers += &format!("{:?} {:?}", world.guard.problem("northwind").await, world.guard.health("northwind").await);
+    let spoilt = SetPartnerAccountCredentialsRequest { client_secret: "a secret".to_owned(), ..request };
+    let told = world.guard.set_more_credentials("northwind", spoilt).await.expect_err("a refusal");
+
+    assert_eq!(tokens.len(), 3);
+    // A line in the middle of the key is as good as all of it.
+    let key = made.key.lines().nth(5).expect("a key of many lines").to_owned();
+    let secrets: Vec<&str> = tokens.iter().map(String::as_str).chain([key.as_str()]).collect();
+    for entry in std::fs::read_dir(world.folder.path()).expect("the folder can be read") {
+        let path = entry.expect("an entry").path();
+        let bytes = std::fs::read(&path).expect("a file");
+        assert!(!secrets.iter().any(|secret| holds(&bytes, secret)), "{} holds a secret", path.display());
+    }
+    world.end().await;
+    let logged = log.0.lock().expect("a log");
+    assert!(holds(&logged, "CONSENT_NEEDED"), "the log was caught");
+    for secret in secrets {
+        assert!(!holds(&logged, secret), "the log holds a secret");
+        assert!(!holds(answers.as_bytes(), secret) && !holds(&told.bytes, secret), "an answer holds a secret");
     }
 }
 

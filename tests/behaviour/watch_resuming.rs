@@ -94,6 +94,7 @@ fn differing(before: &Customer, after: &Customer) -> BTreeSet<String> {
         Field::Domain => before.domain != after.domain,
         Field::MicrosoftTenantId => before.microsoft_tenant_id != after.microsoft_tenant_id,
         Field::Relationship => before.relationship != after.relationship,
+        Field::Resellers => before.resellers != after.resellers,
         Field::ExternalReference => before.external_reference != after.external_reference,
         Field::Labels => before.labels != after.labels,
         Field::Note => before.note != after.note,

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::{output, stdout};
 
 /// Every command that asks, and the commands below them.
-const ASKING: [&str; 27] = [
+const ASKING: [&str; 28] = [
     "get",
     "list",
     "lookup",
@@ -32,6 +32,7 @@ const ASKING: [&str; 27] = [
     "resume",
     "accounts",
     "accounts check",
+    "resellers",
     "runs",
     "runs list",
 ];

@@ -137,7 +137,12 @@ impl World {
         let pace =
             Pace { policy: policy.clone(), requests_per_minute: NonZeroU32::MAX, concurrency: NonZeroUsize::MIN };
         let settings = SyncSettings::of(&pace);
-        let configured = ConfiguredAccount { account, client_id: partner.client_id.clone(), settings };
+        let configured = ConfiguredAccount {
+            account,
+            client_id: partner.client_id.clone(),
+            credential: customer_guard::domain::user_sign_in::CredentialKind::ClientSecret,
+            settings,
+        };
         let saved = store.write("configured", async |tx| tx.save_configured_account(&configured).await).await;
         let accounts = Accounts::new(pace);
         accounts.put(&saved.expect("a saved account"));
@@ -322,7 +327,7 @@ fn service(
         },
         tenant_id: TenantId::new(partner.tenant_id),
         client_id: partner.client_id.clone(),
-        client_secret: partner.client_secret.clone().into(),
+        credential: customer_guard::sign_in::Credential::Secret(partner.client_secret.clone().into()),
         requests_per_minute: NonZeroU32::MAX,
         concurrency: NonZeroUsize::MIN,
         page_size,

@@ -12,6 +12,7 @@ use customer_guard::domain::look::LookCause;
 use customer_guard::domain::observation::{MicrosoftProfile, Observed};
 use customer_guard::domain::order::{Order, Position};
 use customer_guard::domain::pause::{self, PauseReason, Verdict};
+use customer_guard::domain::reseller::{ListedReseller, Reseller};
 use customer_guard::store::{CustomerQuery, Priority, Store, Tx};
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -19,6 +20,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use crate::bench::{Bench, account_id, allowed, email, mark, note, tenant};
+use crate::resellers::reseller_id;
 
 contract! {
     a_filter_and_an_order_find_what_they_mean_page_by_page,
@@ -131,6 +133,7 @@ async fn plant(bench: &Bench, number: u32, account: &PartnerAccountId, seed: &Se
             let unusable = Observed::Unusable("broken".to_owned());
             bench.observe_in(account, number, mark(1, 11), unusable, None).await.expect("it is saved");
         }
+        serve(bench, account, number).await;
         let found = bench.store.customer_of_tenant(account, tenant(number)).await;
         found.expect("the store answers").expect("it is there")
     } else {
@@ -156,6 +159,21 @@ async fn plant(bench: &Bench, number: u32, account: &PartnerAccountId, seed: &Se
         pause(bench, &customer).await;
     }
     dress(bench, account, &customer, seed).await;
+}
+
+/// Every third customer has no reseller, every third one, every third two of three.
+async fn serve(bench: &Bench, account: &PartnerAccountId, number: u32) {
+    let serving = (0..number % 3).map(|place| reseller_id((number + place) % 3));
+    let served = bench.store.write("serve", async |tx| {
+        for tenant_id in serving {
+            let reseller = Reseller { tenant_id, display_name: "Adatum".to_owned(), mpn_id: String::new() };
+            let listed = ListedReseller { reseller, location: String::new(), state: String::new() };
+            tx.save_resellers(account, &[listed]).await?;
+            tx.list_customers_of_reseller(account, tenant_id, &[tenant(number)]).await?;
+        }
+        tx.level_resellers(account, tenant(number)).await
+    });
+    served.await.expect("it is served");
 }
 
 async fn pause(bench: &Bench, customer: &Customer) {
@@ -258,6 +276,13 @@ fn choice_term() -> impl Strategy<Value = String> {
     })
 }
 
+fn reseller_term() -> impl Strategy<Value = String> {
+    let path = select(vec!["reseller", "resellers", "resellers.microsoft_tenant_id"]);
+    let exact = (select(vec![" = ", " != ", ":"]), 0_u32..4)
+        .prop_map(|(operator, number)| format!("{operator}\"{}\"", reseller_id(number)));
+    (path, prop_oneof![3 => exact, 1 => Just(":*".to_owned())]).prop_map(|(path, rest)| format!("{path}{rest}"))
+}
+
 /// A test of any field.
 fn any_term() -> impl Strategy<Value = String> {
     let text_field = select(TextField::all().collect::<Vec<_>>()).prop_map(|field| field.to_string());
@@ -269,6 +294,7 @@ fn any_term() -> impl Strategy<Value = String> {
         2 => time_term(),
         2 => choice_term(),
         1 => mirrors.prop_map(|rest| format!("billing_mirrors_primary{rest}")),
+        1 => reseller_term(),
         1 => select(&KEYS[..]).prop_map(|key| format!("labels:{key}")),
         1 => Just("labels:*".to_owned()),
         1 => any_sought(),

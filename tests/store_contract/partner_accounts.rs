@@ -6,6 +6,7 @@ use customer_guard::domain::account::{AccountOrigin, AccountRecord, AccountState
 use customer_guard::domain::account_draft::NewAccount;
 use customer_guard::domain::ids::Revision;
 use customer_guard::domain::sync_settings::SyncSettings;
+use customer_guard::domain::user_sign_in::CredentialKind;
 use customer_guard::sealing::Sealed;
 use customer_guard::store::{ConfiguredAccount, Error, KeptAccount, TenantChanged};
 
@@ -46,12 +47,21 @@ async fn insert(bench: &Bench, name: &str, number: u32) -> AccountRecord {
 
 async fn set_secret(bench: &Bench, name: &str, byte: u8) -> Result<AccountRecord, Error> {
     let (id, secret) = (account_id(name), sealed(byte));
-    bench.store.write("save_credentials", async |tx| tx.save_credentials(&id, "an-application", &secret).await).await
+    bench
+        .store
+        .write("save_credentials", async |tx| {
+            tx.save_credentials(&id, "an-application", CredentialKind::ClientSecret, &secret).await
+        })
+        .await
 }
 
 async fn configure(bench: &Bench, name: &str, number: u32, client_id: &str) -> Result<AccountRecord, TenantChanged> {
-    let wanted =
-        ConfiguredAccount { account: partner(name, number), client_id: client_id.to_owned(), settings: settings() };
+    let wanted = ConfiguredAccount {
+        account: partner(name, number),
+        client_id: client_id.to_owned(),
+        credential: CredentialKind::ClientSecret,
+        settings: settings(),
+    };
     bench.store.write("save_configured_account", async |tx| tx.save_configured_account(&wanted).await).await
 }
 

@@ -4,13 +4,14 @@ use clap::{Args, Subcommand};
 use customer_guard::clock::Timestamp;
 use customer_guard::grpc::proto;
 
+use super::credentials::SetCredentials;
 use super::failure::Failure;
 use super::listing::{self, Limit};
 use super::record::Record;
 use super::screen::{Screen, Tone, harmless};
 use super::session::Session;
 use super::table::{Cell, Column};
-use super::times::{exact_and_age, span};
+use super::times::{exact, exact_and_age, span};
 use super::{names, words};
 
 const LIST: &str = "\
@@ -37,13 +38,24 @@ No secret is ever shown.
 Examples:
   customer-guard accounts rotate-webhook-secret contoso";
 
-const COLUMNS: [Column; 6] = [
+const SET_CREDENTIALS: &str = "\
+Secrets are read from files and never shown. Give a secret or a certificate;
+a refresh token where calls for a user are to be made.
+
+Examples:
+  customer-guard accounts set-credentials contoso --certificate-file contoso.pem
+  customer-guard accounts set-credentials contoso --client-id ID --secret-file contoso.secret
+  customer-guard accounts set-credentials contoso --secret-file contoso.secret --refresh-token-file contoso.token";
+
+const COLUMNS: [Column; 8] = [
     Column::whole("ACCOUNT"),
     Column::ranked(1, "NAME").shortest(14),
     Column::ranked(2, "KIND"),
     Column::ranked(3, "STATE"),
     Column::ranked(4, "FROM"),
     Column::ranked(5, "TENANT ID"),
+    Column::ranked(6, "SIGNS IN BY"),
+    Column::ranked(7, "UNTIL"),
 ];
 
 #[derive(Debug, Args)]
@@ -67,6 +79,9 @@ enum Command {
         #[arg(value_name = "ACCOUNT", value_parser = names::account)]
         name: String,
     },
+    /// Sets by what an account signs in
+    #[command(after_help = SET_CREDENTIALS)]
+    SetCredentials(SetCredentials),
     /// Asks Partner Center now whether an account works
     #[command(after_help = CHECK)]
     Check {
@@ -99,6 +114,18 @@ pub(super) async fn run(options: Options, session: &Session) -> Result<(), Failu
             let account = session.answer(session.accounts().get_partner_account(request)).await?;
             session.output.answer(&account, |account| text(account, screen, now))
         }
+        Command::SetCredentials(given) => {
+            let known = match given.lacks_client_id() {
+                Some(name) => {
+                    let request = proto::GetPartnerAccountRequest { name: name.to_owned() };
+                    session.answer(session.accounts().get_partner_account(request)).await?.client_id
+                }
+                None => String::new(),
+            };
+            let request = given.request(known)?;
+            let account = session.answer(session.accounts().set_partner_account_credentials(request)).await?;
+            session.output.answer(&account, |account| text(account, screen, now))
+        }
         Command::Check { name } => {
             let request = proto::CheckPartnerAccountHealthRequest { name };
             let health = session.answer(session.accounts().check_partner_account_health(request)).await?;
@@ -122,6 +149,8 @@ fn row(account: &proto::PartnerAccount) -> Vec<Cell> {
         state(account),
         words::account_origin(account.origin()).into(),
         (&account.microsoft_tenant_id).into(),
+        words::credential_kind(account.credential_kind()).into(),
+        account.certificate_expire_time.as_ref().map_or_else(String::new, exact).into(),
     ]
 }
 
@@ -149,6 +178,10 @@ fn text(account: &proto::PartnerAccount, screen: Screen, now: Timestamp) -> Stri
         .row("State", state(account))
         .row("From", words::account_origin(account.origin()))
         .row("Client id", &account.client_id)
+        .row("Signs in by", words::credential_kind(account.credential_kind()))
+        .row("Valid until", account.certificate_expire_time.as_ref().map_or_else(String::new, exact))
+        .row("Acts as user", if account.has_refresh_token { "yes" } else { "" })
+        .row("User sign-in", at(&account.user_sign_in_time))
         .row("Credentials", at(&account.credentials_time))
         .row("Webhook secret", at(&account.webhook_secret_time))
         .row("Created", at(&account.create_time))
@@ -266,12 +299,14 @@ The webhook path of contoso gets a new secret; the present one was made 2023-11-
             kind: proto::PartnerKind::DirectBill.into(),
             microsoft_tenant_id: "0f1e".to_owned(),
             origin: proto::AccountOrigin::Api.into(),
+            credential_kind: proto::CredentialKind::ClientCertificate.into(),
+            certificate_expire_time: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
             sync_settings: Some(proto::SyncSettings { night: "0 2 * * *".to_owned(), ..Default::default() }),
             ..Default::default()
         };
         let expected = "\
-ACCOUNT  NAME     KIND         STATE   FROM  TENANT ID
-contoso  Contoso  direct bill  active  api   0f1e
+ACCOUNT  NAME     KIND         STATE   FROM  TENANT ID  SIGNS IN BY         UNTIL
+contoso  Contoso  direct bill  active  api   0f1e       client certificate  2027-01-15T08:00:00Z
 ";
         assert_eq!(Table::whole(&COLUMNS, &[row(&account)], Screen::default()), expected);
         let record = text(&account, Screen::default(), now());

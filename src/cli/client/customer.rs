@@ -135,6 +135,13 @@ fn identity(record: &mut Record, customer: &proto::Customer, locked: &Locks<'_>)
         .marked(locked.holds("tenant_name"), "Tenant", &customer.tenant_name)
         .marked(locked.holds("microsoft_tenant_id"), "Tenant id", &customer.microsoft_tenant_id)
         .marked(locked.holds("relationship"), "Relationship", relationship);
+    for reseller in &customer.resellers {
+        let name = match reseller.display_name.as_str() {
+            "" => reseller.microsoft_tenant_id.clone(),
+            name => format!("{name} ({})", reseller.microsoft_tenant_id),
+        };
+        record.marked(locked.holds("resellers"), "Reseller", name);
+    }
 }
 
 fn contacts(record: &mut Record, customer: &proto::Customer, locked: &Locks<'_>) {

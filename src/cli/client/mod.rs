@@ -2,6 +2,7 @@
 
 mod accounts;
 mod consent;
+mod credentials;
 mod customer;
 mod decisions;
 mod explain;
@@ -21,6 +22,7 @@ mod progress;
 mod record;
 mod refresh;
 mod refusal;
+mod resellers;
 mod runs;
 mod screen;
 mod session;
@@ -75,6 +77,8 @@ pub(super) enum Command {
     Resume(Asking<pauses::ResumeOptions>),
     /// Shows partner accounts, and checks whether they work
     Accounts(Asking<accounts::Options>),
+    /// Shows the indirect resellers of an indirect provider
+    Resellers(Asking<resellers::Options>),
     /// Shows sync runs
     Runs(Asking<runs::Options>),
 }
@@ -119,6 +123,7 @@ pub(super) async fn run(command: Command) -> ExitCode {
         Command::Pause(asking) => asking.answered_by(pauses::pause).await,
         Command::Resume(asking) => asking.answered_by(pauses::resume).await,
         Command::Accounts(asking) => asking.answered_by(accounts::run).await,
+        Command::Resellers(asking) => asking.answered_by(resellers::run).await,
         Command::Runs(asking) => asking.answered_by(runs::run).await,
     }
 }

@@ -139,6 +139,10 @@ fn held_back_by(status: &proto::SyncStatus, now: Timestamp) -> Cell {
     if told.is_empty() { Cell::toned("nothing", Tone::Good) } else { Cell::toned(told.join(", "), Tone::Uneasy) }
 }
 
+const fn has_resellers(resellers: &proto::ResellerSync) -> bool {
+    resellers.state != proto::ResellerSyncState::NotApplicable as i32
+}
+
 fn story(status: &proto::SyncStatus, screen: Screen, now: Timestamp) -> String {
     let at = |time: &Option<prost_types::Timestamp>| exact_and_age(time.as_ref(), now);
     let uneasy = |number: i64, hint: &str| match number {
@@ -179,6 +183,17 @@ fn story(status: &proto::SyncStatus, screen: Screen, now: Timestamp) -> String {
     };
     if status.calls_per_minute > 0 {
         record.row("Pace", format!("{} calls a minute{throttled}", status.calls_per_minute));
+    }
+    if let Some(resellers) = status.resellers.as_ref().filter(|resellers| has_resellers(resellers)) {
+        let problem = resellers.problem.clone().unwrap_or_default();
+        let tone = if problem.reason.is_empty() { Tone::Plain } else { Tone::Uneasy };
+        record
+            .group("Resellers")
+            .row("State", Cell::toned(words::reseller_sync_state(resellers.state()), tone))
+            .row("Problem", Cell::toned(problem.detail, tone))
+            .row("Resellers", format!("{}: customer-guard resellers {account}", resellers.resellers))
+            .row("Customers", format!("{} served by one", resellers.mapped_customers))
+            .row("Read", at(&resellers.read_time));
     }
     record.group("Full syncs");
     if let Some(running) = &status.running_full_sync {

@@ -27,6 +27,7 @@ words! {
     run_cause: SyncRunCause, "SYNC_RUN_CAUSE_";
     run_state: SyncRunState, "SYNC_RUN_STATE_";
     verification_cause: VerificationCause, "VERIFICATION_CAUSE_";
+    reseller_sync_state: ResellerSyncState, "RESELLER_SYNC_STATE_";
     change_kind: ChangeKind, "CHANGE_KIND_";
     snapshot_cause: SnapshotCause, "SNAPSHOT_CAUSE_";
     hold_state: HoldState, "HOLD_STATE_";
@@ -37,6 +38,7 @@ words! {
     partner_kind: PartnerKind, "PARTNER_KIND_";
     account_origin: AccountOrigin, "ACCOUNT_ORIGIN_";
     account_state: PartnerAccountState, "PARTNER_ACCOUNT_STATE_";
+    credential_kind: CredentialKind, "CREDENTIAL_KIND_";
     check_kind: HealthCheckKind, "HEALTH_CHECK_KIND_";
 }
 

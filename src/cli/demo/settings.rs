@@ -18,6 +18,7 @@ use customer_guard::partner_center::settings::{
     APPLICATION_NAME, Endpoints, LARGEST_PAGE, Settings as UpstreamSettings, Timeouts,
 };
 use customer_guard::sealing::SealingKeys;
+use customer_guard::sign_in::Credential;
 use customer_guard::simulator::partner::{Partner, PartnerKind as SimulatedKind};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -107,12 +108,13 @@ fn account(partner: &Partner, simulator: SocketAddr, policy: &SyncPolicy) -> any
     Ok(AccountSettings {
         account: PartnerAccount { id, display_name: partner.name.clone(), kind, cloud: Cloud::Global, tenant_id },
         policy: policy.clone(),
+        refresh_token: None,
         webhook_replace_url: None,
         partner_center: UpstreamSettings {
             endpoints: endpoints(simulator),
             tenant_id,
             client_id: partner.client_id.clone(),
-            client_secret: SecretString::from(partner.client_secret.clone()),
+            credential: Credential::Secret(SecretString::from(partner.client_secret.clone())),
             requests_per_minute: REQUESTS_PER_MINUTE,
             concurrency: CONCURRENCY,
             page_size: LARGEST_PAGE,

@@ -63,6 +63,7 @@ pub(super) enum Named {
     ResourceName,
     BillingMirrorsPrimary,
     Labels,
+    Reseller,
     Text(TextField),
     Time(TimeField),
     Choice(ChoiceField),
@@ -89,6 +90,7 @@ impl Named {
             "name" => Some(Self::ResourceName),
             "billing_mirrors_primary" => Some(Self::BillingMirrorsPrimary),
             "labels" => Some(Self::Labels),
+            "reseller" | "resellers" | "resellers.microsoft_tenant_id" => Some(Self::Reseller),
             _ => None,
         };
         let found = text().or_else(time).or_else(choice).or_else(other);

@@ -8,6 +8,7 @@ use crate::domain::contact::Contact;
 use crate::domain::customer::{CustomerStatus, MicrosoftLink, Relationship, SyncState};
 use crate::domain::ids::{Epoch, Revision, Ticket};
 use crate::domain::observation::ObservationMark;
+use crate::domain::reseller::Reseller;
 
 const PLATFORM_NAME: &str = "partnerAccounts/contoso/customers/01890000-0000-7000-8000-000000000001";
 
@@ -47,6 +48,11 @@ fn microsoft() -> Customer {
             tenant_name: "Linden tenant".to_owned(),
             relationship: Relationship::Active,
             upstream_relationship: "reseller".to_owned(),
+            resellers: vec![Reseller {
+                tenant_id: RESELLER.parse().expect("a well-formed id"),
+                display_name: "Adatum".to_owned(),
+                mpn_id: "4700001".to_owned(),
+            }],
             sync_state: SyncState::HeldForRemoval,
             paused: None,
             verified_at: NEW_YEAR,
@@ -55,6 +61,26 @@ fn microsoft() -> Customer {
         }),
         ..platform()
     }
+}
+
+const RESELLER: &str = "77777777-0000-4000-8000-000000000001";
+
+#[test]
+fn a_customer_is_found_by_the_reseller_that_serves_it() {
+    let upper = RESELLER.to_uppercase();
+    for path in ["reseller", "resellers", "resellers.microsoft_tenant_id"] {
+        for term in [format!("{path} = \"{RESELLER}\""), format!("{path}:{upper}"), format!("{path}:*")] {
+            assert!(matches(&term, &microsoft()), "{term}");
+            assert!(!matches(&term, &platform()), "{term}");
+            assert!(matches(&format!("NOT {term}"), &platform()), "{term}");
+        }
+        let others = format!("{path} != \"{RESELLER}\"");
+        assert!(matches(&others, &platform()) && !matches(&others, &microsoft()));
+        assert!(!matches(&format!("{path} = 77777777-0000-4000-8000-000000000002"), &microsoft()));
+    }
+    assert_eq!(problems("reseller = Adatum")[0].0, 11);
+    assert!(problems("reseller > \"a\"")[0].1.contains("no order"));
+    assert!(!problems("resellers.display_name = Adatum").is_empty());
 }
 
 fn matches(filter: &str, customer: &Customer) -> bool {

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::clock::Timestamp;
 use crate::domain::contact::{ContactField, ContactRole};
 use crate::domain::customer::{Billing, Customer};
-use crate::domain::ids::{CustomerId, PartnerAccountId};
+use crate::domain::ids::{CustomerId, PartnerAccountId, TenantId};
 
 pub use field::{ChoiceField, TextField, TimeField};
 
@@ -66,6 +66,10 @@ pub enum Test {
     AnyLabel,
     /// It has a label with that key.
     Label(String),
+    /// A reseller serves it.
+    AnyReseller,
+    /// The reseller of that tenant serves it.
+    Reseller(TenantId),
     /// Its text passes.
     Text(TextField, TextTest),
     /// Its time is present.
@@ -167,6 +171,8 @@ impl Test {
             Self::BillingMirrorsPrimary => customer.billing == Billing::MirrorsPrimary,
             Self::AnyLabel => !customer.labels.is_empty(),
             Self::Label(key) => customer.labels.contains_key(key),
+            Self::AnyReseller => !customer.resellers().is_empty(),
+            Self::Reseller(tenant) => customer.resellers().iter().any(|reseller| reseller.tenant_id == *tenant),
             Self::Text(field, test) => test.matches(&field.value(customer)),
             Self::HasTime(field) => field.value(customer).is_some(),
             Self::Time(field, comparison, time) => {
@@ -275,6 +281,8 @@ impl fmt::Display for Test {
             Self::BillingMirrorsPrimary => out.write_str("billing_mirrors_primary = true"),
             Self::AnyLabel => out.write_str("labels:*"),
             Self::Label(key) => write!(out, "labels:{key}"),
+            Self::AnyReseller => out.write_str("reseller:*"),
+            Self::Reseller(tenant) => write!(out, "reseller = \"{tenant}\""),
             Self::Text(field, TextTest::Compares(comparison, text)) => {
                 write!(out, "{field} {} {}", comparison.symbol(), Quoted("", text, ""))
             }

@@ -195,6 +195,7 @@ fn restriction_of(comparable: &Comparable, operator: Comparator, said: &Said) ->
         Named::ResourceName => resource_name(operator, value),
         Named::BillingMirrorsPrimary => billing_mirrors_primary(operator, value),
         Named::Labels => labels(operator, value),
+        Named::Reseller => reseller(operator, value),
         Named::Text(field) => text(field, operator, value),
         Named::Time(field) => time(field, operator, value),
         Named::Choice(field) => choice(field, operator, value),
@@ -247,6 +248,18 @@ fn labels(operator: Comparator, value: &str) -> Result<Expression, Wrong> {
     match text::check_label_key(value) {
         None => Ok(Expression::Test(Test::Label(value.to_owned()))),
         Some(wrong) => Wrong::value(wrong),
+    }
+}
+
+fn reseller(operator: Comparator, value: &str) -> Result<Expression, Wrong> {
+    if operator == Comparator::Has && value == PRESENT {
+        return Ok(Expression::Test(Test::AnyReseller));
+    }
+    // The operator is told first: a tenant that is none cannot be ordered either.
+    equality(operator, Test::AnyReseller)?;
+    match value.parse() {
+        Ok(tenant) => equality(operator, Test::Reseller(tenant)),
+        Err(_) => Wrong::value("must be the tenant id of a reseller; ask reseller:* whether there is one"),
     }
 }
 

@@ -41,8 +41,11 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let status = match error {
-            Error::UnknownPartner | Error::UnknownCustomer | Error::UnknownAuditRecord => StatusCode::NOT_FOUND,
+            Error::UnknownPartner | Error::UnknownCustomer | Error::UnknownReseller | Error::UnknownAuditRecord => {
+                StatusCode::NOT_FOUND
+            }
             Error::AlreadyACustomer => StatusCode::CONFLICT,
+            Error::NoCertificate => StatusCode::BAD_REQUEST,
         };
         Self { status, message: error.to_string() }
     }

@@ -38,7 +38,7 @@ pub(super) struct Name {
 }
 
 impl Manner {
-    fn is_silent(&self) -> bool {
+    pub(super) fn is_silent(&self) -> bool {
         self.silently.as_deref().is_some_and(|text| text != "false")
     }
 }
@@ -132,6 +132,6 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn parse(id: &str) -> Result<Uuid, Failure> {
+pub(super) fn parse(id: &str) -> Result<Uuid, Failure> {
     Uuid::parse_str(id).map_err(|error| Failure::bad(&error))
 }

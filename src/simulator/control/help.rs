@@ -38,6 +38,12 @@ End the relationship (?silently leaves no audit record), and bring it back
   curl -s -X POST http://{host}/control/v1/partners/contoso/customers/$ID/remove
   curl -s -X POST http://{host}/control/v1/partners/contoso/customers/accept -d "{\"id\":\"$ID\"}"
 
+An indirect provider's resellers come and go (?silently leaves no audit record), and serve other customers
+  curl -s http://{host}/control/v1/partners/northwind/resellers
+  curl -s -X POST http://{host}/control/v1/partners/northwind/resellers -d '{"id":"77777777-0000-4000-8000-000000000001","name":"Humongous IT"}'
+  curl -s -X POST http://{host}/control/v1/partners/northwind/resellers/$RESELLER/remove
+  curl -s -X PUT http://{host}/control/v1/partners/northwind/customers/$ID/resellers -d "{\"resellers\":[\"$RESELLER\"]}"
+
 More audit records: a failed creation without customer; an operation under way, which then ends (set RECORD to its id)
   curl -s -X POST http://{host}/control/v1/partners/contoso/audit-records -d '{"operationType":"add_customer","resourceType":"customer","operationStatus":"failed"}'
   curl -s -X POST http://{host}/control/v1/partners/contoso/audit-records -d '{"operationType":"create_order","resourceType":"order","operationStatus":"progress"}'
@@ -47,7 +53,7 @@ Somebody else's software takes the webhook registration; it is taken away again
   curl -s -X PUT http://{host}/control/v1/partners/contoso/registration -d '{"webhookUrl":"https://other.example/hook"}'
   curl -s -X DELETE http://{host}/control/v1/partners/contoso/registration
 
-Things go wrong (once, or "repeat":"always"; "on" limits to token, list, get, billing, audit, registration, ...)
+Things go wrong (once, or "repeat":"always"; "on" limits to token, list, get, billing, audit, registration, resellers, reseller_customers, ...)
   curl -s -X POST http://{host}/control/v1/partners/contoso/faults -d '{"effect":"throttled","retryAfter":{"seconds":30},"on":"get"}'
   curl -s -X POST http://{host}/control/v1/partners/contoso/faults -d '{"effect":"server_error","status":503,"body":"html","repeat":"always"}'
   curl -s -X POST http://{host}/control/v1/partners/contoso/faults -d '{"effect":"wrong_body","body":"null"}'

@@ -73,7 +73,19 @@ impl Guard {
             name: name(id),
             client_id: client_id.to_owned(),
             client_secret: secret.to_owned(),
+            ..SetPartnerAccountCredentialsRequest::default()
         };
+        let answer = self.accounts.clone().set_partner_account_credentials(request).await;
+        answer.map(Response::into_inner).map_err(Told::from)
+    }
+
+    /// As [`Guard::set_credentials`], with whatever the request holds beside the account.
+    pub async fn set_more_credentials(
+        &self,
+        id: &str,
+        request: SetPartnerAccountCredentialsRequest,
+    ) -> Result<PartnerAccount, Told> {
+        let request = SetPartnerAccountCredentialsRequest { name: name(id), ..request };
         let answer = self.accounts.clone().set_partner_account_credentials(request).await;
         answer.map(Response::into_inner).map_err(Told::from)
     }
@@ -100,6 +112,20 @@ impl World {
     pub async fn add_account(&self, name: &str) -> PartnerAccount {
         let account = account_of(&self.upstream, name);
         self.guard.create_account(creation(name, account)).await.expect("a new account")
+    }
+
+    /// The user of the partner signs in, and the account gets the refresh token beside its secret.
+    pub async fn give_refresh_token(&self, name: &str) -> String {
+        let partner = self.upstream.partner(name);
+        let refresh_token = self.upstream.simulator.sign_user_in(partner.tenant_id).expect("a known partner");
+        let request = SetPartnerAccountCredentialsRequest {
+            client_id: partner.client_id,
+            client_secret: partner.client_secret,
+            refresh_token: refresh_token.clone(),
+            ..SetPartnerAccountCredentialsRequest::default()
+        };
+        self.guard.set_more_credentials(name, request).await.expect("credentials");
+        refresh_token
     }
 
     /// Gives the account the credentials that Partner Center knows.

@@ -140,6 +140,10 @@ pub fn change(customer: &mut proto::Customer, field: Field) {
         Field::Domain => "zvaigzne.example".clone_into(&mut customer.domain),
         Field::MicrosoftTenantId => customer.microsoft_tenant_id = Uuid::from_u128(99).to_string(),
         Field::Relationship => customer.set_relationship(proto::Relationship::Ended),
+        Field::Resellers => customer.resellers.push(proto::Reseller {
+            microsoft_tenant_id: Uuid::from_u128(98).to_string(),
+            ..proto::Reseller::default()
+        }),
         Field::ExternalReference => "another-reference".clone_into(&mut customer.external_reference),
         Field::Labels => customer.labels = BTreeMap::from([("team".to_owned(), "red".to_owned())]),
         Field::Note => "Another note.".clone_into(&mut customer.note),
@@ -147,7 +151,7 @@ pub fn change(customer: &mut proto::Customer, field: Field) {
     }
 }
 
-/// The fields that Partner Center owns of a Microsoft customer: two contacts of 15 members, and five more.
+/// The fields that Partner Center owns of a Microsoft customer: two contacts of 15 members, and six more.
 pub fn guarded() -> Vec<Field> {
     let is_guarded = |field: &Field| match field {
         Field::Contact(..)
@@ -155,7 +159,8 @@ pub fn guarded() -> Vec<Field> {
         | Field::TenantName
         | Field::Domain
         | Field::MicrosoftTenantId
-        | Field::Relationship => true,
+        | Field::Relationship
+        | Field::Resellers => true,
         Field::ExternalReference | Field::Labels | Field::Note | Field::Status => false,
     };
     Field::all().filter(is_guarded).collect()

@@ -3,12 +3,14 @@
 pub mod accounts;
 pub mod cast;
 pub mod certificates;
+pub mod client_certificates;
 pub mod database;
 pub mod hooks;
 pub mod told;
 pub mod upstream;
 pub mod watcher;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -28,6 +30,7 @@ use customer_guard::grpc::proto::partner_account_service_client::PartnerAccountS
 use customer_guard::grpc::proto::sync_service_client::SyncServiceClient;
 use customer_guard::partner_center::settings as partner_center;
 use customer_guard::sealing::SealingKeys;
+use customer_guard::sign_in::Credential;
 use customer_guard::simulator::partner::PartnerKind as SimulatedKind;
 use customer_guard::store::Store;
 use tokio::task::JoinHandle;
@@ -63,6 +66,10 @@ pub struct Plan {
     pub authority: Option<String>,
     /// The account whose client secret is not the one Partner Center knows.
     pub wrong_secret_of: Option<&'static str>,
+    /// What accounts of the configuration sign in by, where it is not the secret.
+    pub credentials: BTreeMap<&'static str, Credential>,
+    /// The refresh tokens of accounts of the configuration.
+    pub refresh_tokens: BTreeMap<&'static str, String>,
     /// The callers to whom refusals are only reported.
     pub report_only_callers: Vec<&'static str>,
     pub change_log_retention: Duration,
@@ -91,6 +98,8 @@ impl Plan {
             api_root: None,
             authority: None,
             wrong_secret_of: None,
+            credentials: BTreeMap::new(),
+            refresh_tokens: BTreeMap::new(),
             report_only_callers: Vec::new(),
             change_log_retention: Duration::from_secs(90 * 24 * 60 * 60),
             watching: WatchLimits::USUAL,
@@ -493,12 +502,13 @@ fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
             tenant_id,
         },
         policy: pace.policy,
+        refresh_token: plan.refresh_tokens.get(name).cloned().map(Into::into),
         webhook_replace_url: plan.webhook_replace_url.clone().map(Into::into),
         partner_center: partner_center::Settings {
             endpoints: endpoints(plan, upstream),
             tenant_id,
             client_id: partner.client_id,
-            client_secret: client_secret.into(),
+            credential: plan.credentials.get(name).cloned().unwrap_or(Credential::Secret(client_secret.into())),
             requests_per_minute: pace.requests_per_minute,
             concurrency: pace.concurrency,
             page_size: plan.page_size,
