@@ -1,9 +1,12 @@
 //! The property that everything else serves, over random histories:
 //!
-//! > any interleaving of caller edits, upstream changes, lost, late, doubled and reordered signals, lagging answers,
-//! > faults, failing writes, restarts and nights ends with what was signalled level a quiet half hour later, and with
-//! > everything level after one quiet night: Partner Center's fields equal to Partner Center's, billing equal to
-//! > primary, every accepted edit of a caller still there, and no refused one ever stored.
+//! > any interleaving of caller edits, decisions of operators, upstream changes, lost, late, doubled and reordered
+//! > signals, lagging answers, faults, failing writes, clocks that are set, restarts and nights ends with what was
+//! > signalled level a quiet while later, and with everything level after one quiet night: Partner Center's fields equal
+//! > to Partner Center's, billing equal to primary, every accepted edit of a caller still there, no refused one ever
+//! > stored, and nothing of a paused customer changed.
+//!
+//! What holds at every moment and not only in the end is looked at after every step; `invariants` has the list.
 //!
 //! A history is drawn from its seed alone. It drives the real store, the real operations and the real worker by hand on
 //! one thread (see `world`), against the simulator over real HTTP, on a clock that moves only when told.
