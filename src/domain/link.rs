@@ -10,9 +10,11 @@ use crate::domain::contact::Contact;
 use crate::domain::customer::{Billing, Customer, Source};
 use crate::domain::field::Field;
 use crate::domain::ids::TenantId;
+use crate::domain::look::LookCause;
 use crate::domain::observation::{GoneAnswer, Observation, ObservationMark, Observed};
 use crate::domain::ownership::{Owner, Standing, owner};
 use crate::domain::reconcile::{differences, shown};
+use crate::domain::upstream_change::Provenance;
 
 /// How long a link can be undone, and for how long the former values are kept for that.
 pub const REVERSIBLE_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -123,7 +125,7 @@ pub fn link(customer: &Customer, observation: &Observation, now: Timestamp) -> R
     match &observation.observed {
         Observed::Present(profile) => Ok(Linked {
             before: Box::new(customer.clone()),
-            after: Box::new(shown(customer, observation, profile, now)),
+            after: Box::new(asked_for(shown(customer, observation, profile, now))),
             tenant: observation.tenant_id,
             mark: observation.mark,
             reversible_until: now.plus(REVERSIBLE_FOR),
@@ -131,6 +133,14 @@ pub fn link(customer: &Customer, observation: &Observation, now: Timestamp) -> R
         Observed::Gone(answer) => Err(CannotLink::Gone(*answer)),
         Observed::Unusable(_) => Err(CannotLink::Unusable),
     }
+}
+
+/// It was looked at because a caller links it, and nobody in Partner Center changed it.
+fn asked_for(mut after: Customer) -> Customer {
+    if let Some(link) = &mut after.microsoft {
+        link.provenance = Provenance { verified_by: Some(LookCause::Refresh), last_change: None };
+    }
+    after
 }
 
 /// What a customer had before it was linked, of what Partner Center owns since.

@@ -11,7 +11,6 @@ use crate::domain::customer::{Billing, Customer};
 use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::domain::link::{FormerValues, Linked, StandingLink, Unlinked};
 use crate::domain::look::LookCause;
-use crate::domain::upstream_change::Provenance;
 use crate::store::changes::ChangeKind;
 use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
@@ -70,16 +69,13 @@ impl Tx {
             .execute(self.connection())
             .await?;
         expect_one(noted.rows_affected(), before)?;
-        let mut after = self.next_revision(link.after());
+        let after = self.next_revision(link.after());
         self.update_source(&after).await?;
         self.log_change(&after, ChangeKind::Linked, &link.changed(), caller, None).await?;
         self.note_known(account, tenant).await?;
         // It was asked about because a caller links it; nobody in Partner Center changed it.
         self.note_present(account, tenant, link.mark(), Some(LookCause::Refresh)).await?;
         self.forget_last_upstream_change(account, tenant).await?;
-        if let Some(linked) = &mut after.microsoft {
-            linked.provenance = Provenance { verified_by: Some(LookCause::Refresh), last_change: None };
-        }
         self.look_at_pending_links_of(&after).await?;
         Ok(after)
     }

@@ -6,6 +6,7 @@ use customer_guard::simulator::faults::Effect;
 use uuid::Uuid;
 
 use crate::harness::{Plan, World};
+use crate::provenance::confirmed;
 
 /// Twelve customers in pages of so many.
 async fn twelve(page_size: u16) -> World {
@@ -50,7 +51,7 @@ async fn a_customer_in_two_roles_is_looked_at_once_and_no_more_whatever_their_or
         assert!(looks(&world) > before, "which of them is right, the detail says");
         let shown = world.customer(tenant).await;
         assert_eq!((shown.upstream_relationship.as_str(), shown.relationship()), ("reseller", Relationship::Active));
-        // The looks that confirm the first are not of the list's making.
+        confirmed(&world).await;
         world.pass_a_night().await;
         let before = looks(&world);
         assert_eq!(told(&world.read_list().await), (12, 1, 0, 0));

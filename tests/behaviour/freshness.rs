@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use customer_guard::grpc::proto::{
-    Customer, CustomerView, GetCustomerRequest, LookupCustomerRequest, PauseCustomerRequest, lookup_customer_request,
+    Customer, CustomerView, GetCustomerRequest, LookupCustomerRequest, PauseCustomerRequest, UpstreamChange,
+    lookup_customer_request,
 };
 use customer_guard::simulator::calls::Route;
 use customer_guard::simulator::faults::{Effect, ErrorBody, Fault};
@@ -182,6 +183,10 @@ async fn the_basic_view_holds_no_personal_data_wherever_it_is_asked_for() {
         labels: Default::default(),
         note: String::new(),
         external_reference: String::new(),
+        last_upstream_change: linden.last_upstream_change.clone().map(|change| {
+            assert_ne!(change.actor_user, "", "somebody added it");
+            UpstreamChange { actor_user: String::new(), ..change }
+        }),
         ..linden.clone()
     };
     let view = CustomerView::Basic.into();

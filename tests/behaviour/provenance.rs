@@ -44,7 +44,7 @@ fn by_application(operation: &str) -> AuditEntry {
 }
 
 /// Lets the looks pass that confirm a signal's answer.
-async fn confirmed(world: &World) {
+pub async fn confirmed(world: &World) {
     for after in CONFIRM_AFTER {
         let looks = || world.upstream.simulator.calls(world.contoso()).get;
         let before = looks();

@@ -22,7 +22,7 @@ const HOT: [(&str, &str); 26] = [
     ),
     (
         "records that may explain a change",
-        "SELECT record_id FROM audit_signal WHERE account = $1 AND tenant_id = $2 AND marked <= $3 ORDER BY operation_at DESC NULLS LAST, marked DESC, record_id DESC",
+        "SELECT record_id FROM audit_signal WHERE account = $1 AND tenant_id = $2 AND marked <= $3",
     ),
     (
         "page of an account",

@@ -8,10 +8,10 @@ use customer_guard::grpc::proto;
 use customer_guard::simulator::customer::{Address, BillingProfile};
 use uuid::Uuid;
 
-/// A customer without when it was verified: a verification that finds nothing new, which may happen whenever time passes,
+/// A customer without when and why it was verified: a verification that finds nothing new, which may happen whenever time passes,
 /// is no change.
 pub fn unverified(customer: proto::Customer) -> proto::Customer {
-    proto::Customer { verified_at: None, verify_due_by: None, ..customer }
+    proto::Customer { verified_at: None, verify_due_by: None, verified_by: 0, ..customer }
 }
 
 /// The tenant of Linden.
