@@ -191,6 +191,11 @@ async function managing() {
   const client_secret = randomUUID();
   const set = await PartnerAccountService.SetPartnerAccountCredentials({ name, client_id: randomUUID(), client_secret });
   assert.ok(!JSON.stringify(set).includes(client_secret));
+  // Nothing waits: nobody has signed in with these, so there is nothing to accept.
+  const nothingWaits = PartnerAccountService.AcceptCredentials({ name, trial_id: "0".repeat(32) });
+  await assert.rejects(nothingWaits, (error) => {
+    return guard.detailsOf(error)["google.rpc.ErrorInfo"].reason === "CREDENTIAL_TRIAL_NOT_FOUND";
+  });
   const health = await PartnerAccountService.CheckPartnerAccountHealth({ name });
   const failed = health.checks.find((check) => !check.passed);
   assert.ok(!health.healthy && failed);

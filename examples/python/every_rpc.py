@@ -263,6 +263,9 @@ def managing(guard):
         ACCOUNTS, "SetPartnerAccountCredentials", name=made.name, client_id=str(uuid.uuid4()), client_secret=secret
     )
     assert secret not in str(with_credentials)
+    # Nothing waits: nobody has signed in with these, so there is nothing to accept.
+    reason = guard.reason(ACCOUNTS, "AcceptCredentials", name=made.name, trial_id="0" * 32)
+    assert reason == "CREDENTIAL_TRIAL_NOT_FOUND", reason
     health = guard.call(ACCOUNTS, "CheckPartnerAccountHealth", name=made.name)
     assert not health.healthy, health
     failed = next(check for check in health.checks if not check.passed)

@@ -32,7 +32,7 @@ pub enum Action {
     RunSync,
     /// Look at partner accounts.
     ReadAccounts,
-    /// Create and change partner accounts and their credentials.
+    /// Create and change partner accounts and their credentials, and accept credentials.
     ManageAccounts,
 }
 

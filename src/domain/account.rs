@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, Revision, TenantId};
 use crate::domain::sync_settings::SyncSettings;
+use crate::domain::trial::CredentialTrial;
 use crate::domain::user_sign_in::{CredentialKind, UserStanding};
 
 /// How the partner sells; decides who can change a customer in Partner Center.
@@ -155,6 +156,8 @@ pub struct AccountRecord {
     pub webhook_secret_made_at: Option<Timestamp>,
     /// How its user fares; nothing without a refresh token.
     pub user: Option<UserStanding>,
+    /// The trial of its credentials, if these needed one.
+    pub trial: Option<CredentialTrial>,
     /// Grows with every change.
     pub revision: Revision,
     /// When it was made.

@@ -207,6 +207,7 @@ mod tests {
             credentials_set_at: None,
             webhook_secret_made_at: None,
             user: None,
+            trial: None,
             revision: Revision::FIRST,
             created_at: Timestamp::from_micros(0),
             updated_at: Timestamp::from_micros(0),

@@ -3,41 +3,28 @@
 use std::fmt;
 use std::str::FromStr;
 
-use aws_lc_rs::digest::{Context, SHA256};
-
 use crate::clock::Timestamp;
 use crate::domain::ids::{CustomerId, MalformedId, TenantId};
 use crate::domain::observation::ObservationMark;
 use crate::domain::removal::{self, RemovalEvidence};
-
-/// How many bytes of the hash name a set.
-const BYTES: usize = 16;
+use crate::domain::short_hash::ShortHash;
 
 /// Which set: the hash over whom it holds. Another set has another id, so that nobody approves what they have not seen.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct HoldId([u8; BYTES]);
+pub struct HoldId(ShortHash);
 
 impl HoldId {
     /// The id of the set of these tenants, in whatever order they come.
     fn of(tenants: impl IntoIterator<Item = TenantId>) -> Self {
         let mut tenants: Vec<_> = tenants.into_iter().collect();
         tenants.sort_unstable();
-        let mut context = Context::new(&SHA256);
-        for tenant in tenants {
-            context.update(tenant.uuid().as_bytes());
-        }
-        let mut id = [0; BYTES];
-        // A digest has twice as many bytes; the rest is not needed to tell sets apart.
-        for (byte, hashed) in id.iter_mut().zip(context.finish().as_ref()) {
-            *byte = *hashed;
-        }
-        Self(id)
+        Self(ShortHash::of(tenants.iter().map(|tenant| *tenant.uuid().as_bytes())))
     }
 }
 
 impl fmt::Display for HoldId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+        fmt::Display::fmt(&self.0, out)
     }
 }
 
@@ -52,16 +39,7 @@ impl FromStr for HoldId {
 
     /// 32 hexadecimal digits in lower case.
     fn from_str(text: &str) -> Result<Self, MalformedId> {
-        let malformed = MalformedId("hold");
-        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if text.len() != 2 * BYTES || !text.bytes().all(digit) {
-            return Err(malformed);
-        }
-        let mut id = [0; BYTES];
-        for (place, byte) in id.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&text[2 * place..2 * place + 2], 16).map_err(|_| malformed)?;
-        }
-        Ok(Self(id))
+        text.parse().map(Self).map_err(|_| MalformedId("hold"))
     }
 }
 

@@ -13,6 +13,10 @@ pub enum Standstill {
     SealingKeyMissing,
     /// Its sealed secret was changed, or belongs to another account.
     CredentialsUnreadable,
+    /// The dry run of its new credentials is under way.
+    CredentialsOnTrial,
+    /// The dry run of its new credentials found so much that differs that an operator decides.
+    CredentialsNeedApproval,
 }
 
 impl Standstill {
@@ -23,6 +27,8 @@ impl Standstill {
             Self::Disabled => "ACCOUNT_DISABLED",
             Self::SealingKeyMissing => "SEALING_KEY_MISSING",
             Self::CredentialsUnreadable => "CREDENTIALS_UNREADABLE",
+            Self::CredentialsOnTrial => "CREDENTIALS_ON_TRIAL",
+            Self::CredentialsNeedApproval => "CREDENTIALS_NEED_APPROVAL",
         }
     }
 
@@ -41,6 +47,13 @@ impl Standstill {
             }
             Self::CredentialsUnreadable => {
                 "The account's sealed secret was changed or belongs to another account. Set its credentials again."
+            }
+            Self::CredentialsOnTrial => {
+                "What the account's new credentials show is being compared with what is known. Wait until that is done."
+            }
+            Self::CredentialsNeedApproval => {
+                "The account's new credentials show other customers than are known. Look at credential_trial of the \
+                 partner account and accept it with AcceptCredentials, or set other credentials."
             }
         }
     }

@@ -12,13 +12,13 @@ use crate::domain::text::FieldProblem;
 use crate::domain::user_sign_in::CredentialKind;
 use crate::grpc::convert::{self, UNKNOWN_VALUE, time};
 use crate::grpc::requests::mode;
-use crate::grpc::{names, proto};
+use crate::grpc::{credential_trials, names, proto};
 use crate::operations::create_partner_account::CreatePartnerAccount;
 use crate::operations::questions::{HealthCheck, HealthCheckKind};
 use crate::operations::update_partner_account::UpdatePartnerAccount;
 
 /// Paths of what the service sets and no caller changes; naming them is ignored (AIP-203).
-const OUTPUT_ONLY: [&str; 12] = [
+const OUTPUT_ONLY: [&str; 13] = [
     "name",
     "origin",
     "client_id",
@@ -31,6 +31,7 @@ const OUTPUT_ONLY: [&str; 12] = [
     "credential_kind",
     "has_refresh_token",
     "webhook_secret_time",
+    "credential_trial",
 ];
 
 /// The account a request wants to create, or everything that is wrong with it.
@@ -287,6 +288,7 @@ pub(super) fn partner_account(record: &AccountRecord) -> proto::PartnerAccount {
         }
         .into(),
         has_refresh_token: record.user.is_some(),
+        credential_trial: record.trial.as_ref().map(|trial| credential_trials::message(&account.id, trial)),
     }
 }
 

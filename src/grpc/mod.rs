@@ -6,6 +6,7 @@
 mod account_messages;
 mod caller;
 mod convert;
+mod credential_trials;
 mod customers;
 mod decisions;
 mod details;

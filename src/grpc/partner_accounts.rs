@@ -13,7 +13,7 @@ use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
 use crate::grpc::proto::partner_account_service_server::PartnerAccountService;
 use crate::grpc::requests::{both, page_size};
-use crate::grpc::{Serving, caller, names, proto, repeat, status};
+use crate::grpc::{Serving, caller, credential_trials, names, proto, repeat, status};
 use crate::operations::check_partner_account_health::check_partner_account_health;
 use crate::operations::create_partner_account::create_partner_account;
 use crate::operations::once::{Once, Outcome};
@@ -137,6 +137,13 @@ impl PartnerAccountService for PartnerAccounts {
         let keys = sealing_keys.as_ref();
         let set = set_partner_account_credentials(store, accounts, keys, &caller, &account, &new).await;
         Ok(Response::new(partner_account(&set.map_err(status::set_credentials)?)))
+    }
+
+    async fn accept_credentials(
+        &self,
+        request: Request<proto::AcceptCredentialsRequest>,
+    ) -> Result<Response<proto::PartnerAccount>, Status> {
+        credential_trials::accept(&self.0, request).await
     }
 
     async fn check_partner_account_health(

@@ -93,8 +93,8 @@ fn no_user() -> proto::SyncProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::SyncProblem;
     use crate::clock::Timestamp;
+    use crate::store::SyncProblem;
     use crate::store::{ResellerCounts, ResellerReading};
 
     fn standing(applies: bool, reading: Option<ResellerReading>) -> proto::ResellerSync {

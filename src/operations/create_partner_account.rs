@@ -84,6 +84,7 @@ pub async fn create_partner_account(
                     credentials_set_at: None,
                     webhook_secret_made_at: None,
                     user: None,
+                    trial: None,
                     revision: Revision::FIRST,
                     created_at: tx.now(),
                     updated_at: tx.now(),

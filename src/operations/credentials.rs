@@ -1,6 +1,6 @@
 //! The secrets by which accounts sign in: sealed for one account and one application, and opened for no other.
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{constant_time, hmac};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::domain::account::AccountRecord;
@@ -36,10 +36,21 @@ pub fn seal(
     keys.seal(of, credential.text())
 }
 
+/// Whether an account signs in by exactly that application and credential already. Credentials that cannot be opened are
+/// others.
+pub fn are_those(kept: &KeptAccount, keys: &SealingKeys, client_id: &str, credential: &Credential) -> bool {
+    let text = credential.text().expose_secret().as_bytes();
+    let is_same = |(opened, _): (Credential, _)| {
+        let known = opened.text().expose_secret().as_bytes();
+        opened.kind() == credential.kind() && constant_time::verify_slices_are_equal(known, text).is_ok()
+    };
+    kept.record.client_id == client_id && opened(kept, Some(keys)).is_ok_and(is_same)
+}
+
 /// The credentials of an account, and which setting of them these are; or why there are none to sign in with.
 pub fn opened(kept: &KeptAccount, keys: Option<&SealingKeys>) -> Result<(Credential, i64), Standstill> {
     let KeptAccount { record: AccountRecord { account, client_id, credential, .. }, credentials } = kept;
-    let SealedCredentials { generation, secret } = credentials.as_ref().ok_or(Standstill::NoCredentials)?;
+    let SealedCredentials { generation, secret, .. } = credentials.as_ref().ok_or(Standstill::NoCredentials)?;
     let kind = credential.ok_or(Standstill::NoCredentials)?;
     let keys = keys.ok_or(Standstill::SealingKeyMissing)?;
     let of = Use { purpose: purpose(kind), owner: account.id.as_str(), subject: client_id };

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::domain::account::AccountState;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::standstill::Standstill;
+use crate::domain::trial::TrialState;
 use crate::operations::accounts::ServedAccount;
 use crate::operations::questions::PATIENCE;
 use crate::store::{self, Hindrance, Store};
@@ -57,6 +58,7 @@ pub(super) async fn look_now(
         AccountState::Disabled => return Err(unavailable(Some(Standstill::Disabled.reason().to_owned()))),
     }
     not_throttled(&store.hindrance(account).await?, now)?;
+    not_waiting_for_approval(store, account).await?;
     let mut changes = store.sync_work_changes(account);
     let wanted = store
         .write("look_now", async |tx| {
@@ -81,6 +83,7 @@ pub(super) async fn look_now(
                 return Err(unavailable(progress.problem));
             }
             not_throttled(&store.hindrance(account).await?, now)?;
+            not_waiting_for_approval(store, account).await?;
             if changes.changed().await.is_err() {
                 return Err(unavailable(None));
             }
@@ -90,8 +93,9 @@ pub(super) async fn look_now(
     match tokio::time::timeout(PATIENCE, done).await {
         Ok(done) => done,
         Err(_) => {
-            let problem = store.hindrance(account).await?.problem;
-            Err(unavailable(problem.map(|problem| problem.reason)))
+            let problem = store.hindrance(account).await?.problem.map(|problem| problem.reason);
+            let trying = trial_state(store, account).await?.filter(|state| *state == TrialState::Trying);
+            Err(unavailable(problem.or(trying.map(|_| Standstill::CredentialsOnTrial.reason().to_owned()))))
         }
     }
 }
@@ -102,6 +106,18 @@ fn not_throttled(hindrance: &Hindrance, now: Timestamp) -> Result<(), NoLook> {
         Some(until) => Err(NoLook::Unavailable { cause: "THROTTLED".to_owned(), retry_after: until.since(now) }),
         None => Ok(()),
     }
+}
+
+/// Nobody looks before an operator has accepted the account's new credentials.
+async fn not_waiting_for_approval(store: &Store, account: &PartnerAccountId) -> Result<(), NoLook> {
+    match trial_state(store, account).await? {
+        Some(TrialState::Waiting) => Err(unavailable(Some(Standstill::CredentialsNeedApproval.reason().to_owned()))),
+        Some(TrialState::Trying | TrialState::Accepted) | None => Ok(()),
+    }
+}
+
+async fn trial_state(store: &Store, account: &PartnerAccountId) -> Result<Option<TrialState>, store::Error> {
+    Ok(store.credential_trial(account).await?.map(|trial| trial.state))
 }
 
 fn unavailable(cause: Option<String>) -> NoLook {

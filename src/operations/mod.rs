@@ -11,6 +11,7 @@ pub mod partner_accounts;
 pub mod create_partner_account;
 pub mod update_partner_account;
 pub mod set_partner_account_credentials;
+pub mod accept_credentials;
 pub mod check_partner_account_health;
 pub mod get_customer;
 pub mod lookup_customer;

@@ -126,7 +126,7 @@ fn token_problem(field: &'static str, text: &str, longest: usize) -> Option<Fiel
     }
 }
 
-/// Sets the credentials. Synchronization goes on with them at once. Without a refresh token the one that is kept stays, as
+/// Sets the credentials. Synchronization goes on with them at once; with others than before after their trial. Without a refresh token the one that is kept stays, as
 /// long as the application does; it is tried again, whatever was said of it.
 pub async fn set_partner_account_credentials(
     store: &Store,
@@ -141,13 +141,14 @@ pub async fn set_partner_account_credentials(
     let NewCredentials { client_id, credential, refresh_token } = new;
     let record = store
         .write("set_partner_account_credentials", async |tx| {
-            let found = tx.account_for_update(account).await?;
+            let found = tx.kept_account_for_update(account).await?;
             let before = found.ok_or_else(|| AccountNotFound(account.clone()))?;
-            match before.origin {
+            match before.record.origin {
                 AccountOrigin::Configuration => return Err(SetCredentialsError::Configured(account.clone())),
                 AccountOrigin::Api => {}
             }
             let keys = keys.ok_or(SetCredentialsError::NoSealingKey)?;
+            let is_the_same = credentials::are_those(&before, keys, client_id, credential);
             let sealed = credentials::seal(keys, account, client_id, credential)?;
             match refresh_token {
                 Some(token) => {
@@ -155,10 +156,10 @@ pub async fn set_partner_account_credentials(
                     tx.put_refresh_token(account, &sealed, None).await?;
                 }
                 // A refresh token is bound to its application.
-                None if before.client_id == *client_id => tx.forgive_refresh_token(account).await?,
+                None if before.record.client_id == *client_id => tx.forgive_refresh_token(account).await?,
                 None => tx.forget_refresh_token(account).await?,
             }
-            Ok(tx.save_credentials(account, client_id, credential.kind(), &sealed).await?)
+            Ok(tx.save_credentials(account, client_id, credential.kind(), &sealed, is_the_same).await?)
         })
         .await?;
     accounts.put(&record);

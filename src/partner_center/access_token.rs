@@ -88,6 +88,12 @@ impl AccessTokens {
         Ok(Self { desk, grant, held: Mutex::default(), attempts: AtomicU64::new(0) })
     }
 
+    /// What tells these credentials apart from others: where and as what they sign in, and what proves it. `known_as` stands
+    /// for the proof where that is not to be hashed.
+    pub(super) fn signs_in<'a>(&'a self, known_as: Option<&'a [u8]>) -> [&'a [u8]; 5] {
+        self.desk.signs_in(known_as)
+    }
+
     /// The token to use now.
     pub(super) async fn current(&self, transport: &Transport) -> Result<AccessToken, Error> {
         self.token(transport, None).await

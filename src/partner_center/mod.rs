@@ -37,6 +37,7 @@ mod access_token;
 mod advice;
 mod document;
 mod error_body;
+mod fingerprint;
 mod pacing;
 mod profile;
 mod request;

@@ -24,9 +24,9 @@ use crate::partner_center::transport::{Answer, Transport, fresh_trace, throttled
 pub(super) struct Connection {
     pub(super) transport: Transport,
     pub(super) page_size: u16,
-    tokens: AccessTokens,
+    pub(super) tokens: AccessTokens,
     user_tokens: Option<AccessTokens>,
-    api_root: Url,
+    pub(super) api_root: Url,
     application: HeaderValue,
 }
 

@@ -53,6 +53,17 @@ impl TokenDesk {
         })
     }
 
+    /// What tells these credentials apart from others. A refresh token is none of it: it is another one after every use.
+    pub(super) fn signs_in<'a>(&'a self, known_as: Option<&'a [u8]>) -> [&'a [u8]; 5] {
+        let (kind, proof) = match (known_as, &self.credential) {
+            (Some(identity), _) => ("identity", identity),
+            (None, Credential::Secret(secret)) => ("secret", secret.expose_secret().as_bytes()),
+            (None, Credential::Certificate(certificate)) => ("certificate", certificate.sha256()),
+        };
+        // The address names the tenant.
+        [self.url.as_str().as_bytes(), self.scope.as_bytes(), self.client_id.as_bytes(), kind.as_bytes(), proof]
+    }
+
     /// Asks by that grant with what it takes, and returns the answer of a success.
     pub(super) async fn ask(
         &self,

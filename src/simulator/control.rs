@@ -19,6 +19,7 @@
 //! | `GET`, `POST`, `DELETE …/faults` | the fault script; body as [`Fault`] |
 //! | `GET`, `DELETE …/calls` | the counters |
 //! | `GET`, `PATCH …/knobs` | see [`super::partner::Knobs`] |
+//! | `GET`, `POST`, `DELETE …/applications` | further applications of the partner's; body as [`super::applications::Application`] |
 //! | `POST …/revoke-tokens` | refuses every token issued so far |
 //! | `POST …/certificates`, `DELETE` | registers `{"pem"}` for the application; takes all away |
 //! | `POST …/refresh-tokens`, `DELETE` | the user signs in and gives a refresh token; revokes all |
@@ -51,6 +52,7 @@ use uuid::Uuid;
 
 use self::answers::{Body, Failure, merged};
 use super::Simulator;
+use super::applications::Application;
 use super::audit::{AuditEntry, OperationStatus};
 use super::faults::Fault;
 use super::partner::Partner;
@@ -76,6 +78,7 @@ pub(super) fn router(simulator: Simulator) -> Router<Simulator> {
         .route("/faults", get(faults).post(push_fault).delete(clear_faults))
         .route("/calls", get(calls).delete(reset_calls))
         .route("/knobs", get(knobs).patch(set_knobs))
+        .route("/applications", get(applications).post(add_application).delete(remove_applications))
         .route("/revoke-tokens", post(revoke_tokens))
         .merge(sign_ins::routes());
     Router::new()
@@ -254,6 +257,30 @@ async fn set_knobs(
     let wanted = merged(&simulator.knobs(partner), change)?;
     simulator.set_knobs(partner, |knobs| *knobs = wanted)?;
     Ok(Json(json!(simulator.knobs(partner))))
+}
+
+async fn applications(State(simulator): State<Simulator>, Named(partner): Named) -> Json<Value> {
+    let shown = |application: Application| {
+        let Application { client_id, client_secret: _, tokens_of, shows, hides } = application;
+        let hides: Vec<_> = hides.iter().map(Uuid::to_string).collect();
+        let name = |id: Option<Uuid>| id.map(|id| id.to_string());
+        json!({"clientId": client_id, "tokensOf": name(tokens_of), "shows": name(shows), "hides": hides})
+    };
+    Json(simulator.applications(partner).into_iter().map(shown).collect())
+}
+
+async fn add_application(
+    State(simulator): State<Simulator>,
+    Named(partner): Named,
+    Body(application): Body<Application>,
+) -> Result<StatusCode, Failure> {
+    simulator.add_application(partner, application)?;
+    Ok(StatusCode::CREATED)
+}
+
+async fn remove_applications(State(simulator): State<Simulator>, Named(partner): Named) -> Result<StatusCode, Failure> {
+    simulator.remove_applications(partner)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn revoke_tokens(State(simulator): State<Simulator>, Named(partner): Named) -> Result<StatusCode, Failure> {

@@ -1,6 +1,7 @@
 //! How a call comes in: who calls (token), whether it is admitted (limiter), what goes wrong on request (faults), how
 //! long it takes (latency), and only then what it asks for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::Json;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::answer::{Answer, Content, RequestIds};
+use super::applications::Sight;
 use super::calls::Route;
 use super::delivery::Delivery;
 use super::faults::{self, Effect, Target};
@@ -55,7 +57,7 @@ enum Call<'a> {
 
 /// What the gate decided about a call.
 struct Admission {
-    partner: Uuid,
+    sight: Sight,
     of_user: bool,
     knobs: Knobs,
     effects: Vec<Effect>,
@@ -85,10 +87,11 @@ pub(super) async fn answer(State(simulator): State<Simulator>, request: Request)
     tokio::time::sleep(admission.wait).await;
     let instead = admission.instead.take();
     let answer = instead.unwrap_or_else(|| {
-        let Admission { of_user, effects, .. } = &admission;
-        let asked = Asked { call, of_user: *of_user, parts: &parts, query: &query, body: &body, effects, ids };
+        let Admission { of_user, effects, sight, .. } = &admission;
+        let (of_user, hides) = (*of_user, &sight.hides);
+        let asked = Asked { call, of_user, parts: &parts, query: &query, body: &body, effects, hides, ids };
         simulator
-            .with(admission.partner, |center, now| asked.of(center, now))
+            .with(admission.sight.partner, |center, now| asked.of(center, now))
             .unwrap_or_else(|_: Error| missing_token())
     });
     let skew = TimeDelta::try_seconds(admission.knobs.date_skew_seconds).unwrap_or_default();
@@ -205,8 +208,8 @@ impl Simulator {
             }
             let latency = Duration::from_millis(center.knobs.latency_milliseconds);
             Admission {
-                partner: claims.tid,
                 of_user: claims.are_of_user(),
+                sight: center.sight_of(&claims),
                 knobs: center.knobs.clone(),
                 wait: faults::delay(&effects) + latency,
                 instead,
@@ -305,13 +308,18 @@ struct Asked<'a> {
     query: &'a Query,
     body: &'a Bytes,
     effects: &'a [Effect],
+    /// The customers that the application does not see.
+    hides: &'a BTreeSet<Uuid>,
     ids: RequestIds,
 }
 
 impl Asked<'_> {
     fn of(&self, center: &mut PartnerCenter, now: DateTime<Utc>) -> Answer {
+        if self.customer().is_some_and(|id| self.hides.contains(&id)) {
+            return profiles::no_relationship();
+        }
         let answered = match self.call {
-            Call::ListCustomers => list::page(center, self.query, self.of_user, self.effects, now),
+            Call::ListCustomers => list::page(center, self.query, self.of_user, self.effects, self.hides, now),
             Call::ListResellers => resellers::page(center, self.query, self.of_user, self.effects, now),
             Call::ResellersOf(id) => resellers::of_customer(center, id, self.of_user),
             Call::GetCustomer(id) => profiles::customer(center, id, self.effects, now),
@@ -334,6 +342,11 @@ impl Asked<'_> {
             Call::Unknown => Err(Answer::gateway(StatusCode::NOT_FOUND, "Resource not found")),
         };
         answered.unwrap_or_else(|refusal| refusal)
+    }
+
+    /// The customer that the call is about.
+    fn customer(&self) -> Option<Uuid> {
+        self.call.target(self.query).customer
     }
 
     fn json(&self) -> Result<Value, Answer> {

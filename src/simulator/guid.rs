@@ -33,3 +33,25 @@ pub(super) mod optional {
             .transpose()
     }
 }
+
+/// The same for several GUIDs.
+pub(super) mod several {
+    use std::collections::BTreeSet;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use uuid::Uuid;
+
+    pub(in crate::simulator) fn serialize<S: Serializer>(
+        ids: &BTreeSet<Uuid>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(ids.iter().map(Uuid::to_string))
+    }
+
+    pub(in crate::simulator) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeSet<Uuid>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        texts.iter().map(|text| Uuid::parse_str(text).map_err(D::Error::custom)).collect()
+    }
+}

@@ -1,5 +1,6 @@
 //! `GET /v1/customers`: pages, filters, and the ways a page can mislead (FACTS.md 2.1, 2.2).
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use chrono::{DateTime, Utc};
@@ -35,6 +36,7 @@ pub(super) fn page(
     query: &Query,
     of_user: bool,
     effects: &[Effect],
+    hides: &BTreeSet<Uuid>,
     now: DateTime<Utc>,
 ) -> Result<Answer, Answer> {
     let start = start(center, query, now)?;
@@ -43,7 +45,7 @@ pub(super) fn page(
         resellers::admit(center, of_user)?;
     }
     let after = start.after.as_deref().and_then(|id| id.parse().ok());
-    let (mut items, mut more) = select(center, &condition, after, start.size, effects);
+    let (mut items, mut more) = select(center, &condition, after, start.size, (effects, hides));
     let mut last = items.last().map(|customer| customer.id);
     let (mut host, mut total) = (None, None);
     for effect in effects {
@@ -59,7 +61,7 @@ pub(super) fn page(
             Effect::LoopingNextLink => (last, more) = (after, true),
             Effect::BackwardsNextLink => (last, more) = (None, true),
             Effect::SkipPage if more => {
-                let (skipped, beyond) = select(center, &condition, last, start.size, effects);
+                let (skipped, beyond) = select(center, &condition, last, start.size, (effects, hides));
                 (last, more) = (skipped.last().map(|customer| customer.id), beyond);
             }
             Effect::LieTotal { total_count } => total = Some(*total_count),
@@ -129,11 +131,13 @@ fn select<'a>(
     condition: &Condition,
     after: Option<Uuid>,
     size: usize,
-    effects: &[Effect],
+    (effects, hides): (&[Effect], &BTreeSet<Uuid>),
 ) -> (Vec<&'a Customer>, bool) {
     let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
-    let hidden =
-        |id: Uuid| effects.iter().any(|effect| matches!(effect, Effect::HideFromList { customer } if *customer == id));
+    let hidden = |id: Uuid| {
+        let by_fault = |effect: &Effect| matches!(effect, Effect::HideFromList { customer } if *customer == id);
+        hides.contains(&id) || effects.iter().any(by_fault)
+    };
     let mut matching = center
         .customers
         .range((begin, Bound::Unbounded))

@@ -3,7 +3,8 @@
 //!
 //! A tour, in reading order:
 //! - [`operations`]: playing Microsoft in Rust; [`control`]: the same over HTTP for a person with curl.
-//! - [`partner`], [`customer`], [`resellers`], [`audit`], [`registration`]: what is held, and the JSON it is shown as; [`webhooks`]:
+//! - [`partner`], [`applications`], [`customer`], [`resellers`], [`audit`], [`registration`]: what is held, and the JSON it is shown as;
+//!   [`webhooks`]:
 //!   the events it sends.
 //! - `gateway`: how a call comes in (token, limiter, faults, latency), `list` and `profiles`: how it is answered.
 //! - [`sign_in`]: certificates, users and their refresh tokens; [`faults`], [`mutation`]: what can go wrong on request, with a call and
@@ -33,6 +34,8 @@ pub mod operations;
 pub mod control;
 
 pub mod partner;
+
+pub mod applications;
 
 pub mod customer;
 

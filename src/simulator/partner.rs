@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::applications::Application;
 use super::audit::AuditLog;
 use super::calls::Calls;
 use super::customer::Customer;
@@ -173,6 +174,8 @@ pub enum UnauthorizedBody {
 pub(super) struct PartnerCenter {
     pub(super) partner: Partner,
     pub(super) knobs: Knobs,
+    /// Those that may call beside the partner's own.
+    pub(super) applications: Vec<Application>,
     /// Customers with a relationship. Ordered by id, so that a page is found without counting and a new customer may
     /// fall between two pages.
     pub(super) customers: BTreeMap<Uuid, Customer>,
@@ -198,6 +201,7 @@ impl PartnerCenter {
         Self {
             partner,
             knobs: Knobs::default(),
+            applications: Vec::new(),
             customers: BTreeMap::new(),
             former: BTreeMap::new(),
             resellers: Resellers::default(),

@@ -178,6 +178,10 @@ fn guid(id: &str) -> Result<Uuid, Answer> {
     Uuid::parse_str(id).map_err(|_| Answer::fault(StatusCode::BAD_REQUEST, 900_118, "The customer id is not valid."))
 }
 
+pub(super) fn no_relationship() -> Answer {
+    Answer::fault(StatusCode::FORBIDDEN, 20_002, "No relationship between caller and account.")
+}
+
 fn unknown_tenant() -> Answer {
     Answer::fault(StatusCode::NOT_FOUND, 60_003, "Tenant not found.")
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::Simulator;
+use super::applications::Application;
 use super::audit::AuditRecord;
 use super::customer::Customer;
 use super::partner::{Knobs, Partner, PartnerCenter};
@@ -32,6 +33,7 @@ struct Written<'a> {
 struct WrittenPartner<'a> {
     partner: &'a Partner,
     knobs: &'a Knobs,
+    applications: &'a [Application],
     draws: u64,
     tokens_valid_from: i64,
     registration: Option<&'a Registration>,
@@ -54,6 +56,8 @@ struct Read {
 struct ReadPartner {
     partner: Partner,
     knobs: Knobs,
+    #[serde(default)]
+    applications: Vec<Application>,
     draws: u64,
     tokens_valid_from: i64,
     registration: Option<Registration>,
@@ -130,6 +134,7 @@ impl<'a> WrittenPartner<'a> {
         Self {
             partner: &center.partner,
             knobs: &center.knobs,
+            applications: &center.applications,
             draws: center.draws,
             tokens_valid_from: center.tokens_valid_from,
             registration: center.webhooks.registration.as_ref(),
@@ -158,6 +163,7 @@ impl ReadPartner {
     fn into_center(self) -> PartnerCenter {
         let mut center = PartnerCenter::new(self.partner);
         center.knobs = self.knobs;
+        center.applications = self.applications;
         center.draws = self.draws;
         center.tokens_valid_from = self.tokens_valid_from;
         center.webhooks.registration = self.registration;

@@ -1,5 +1,7 @@
 //! The simulator over real HTTP: what a client of Partner Center would see, and what a person with curl can do.
 
+mod applications;
+
 mod calls;
 
 mod control;

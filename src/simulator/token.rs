@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::applications::NoSuchApplication;
 use super::guid;
 use super::partner::PartnerCenter;
 use super::sign_in::SignInOf;
@@ -130,14 +131,16 @@ pub(super) fn issue(
 ) -> Result<Value, Refusal> {
     let of = form.is_for().ok_or(WRONG_GRANT)?;
     center.sign_ins.refuse(of)?;
-    if form.client_id != center.partner.client_id {
-        return Err(APPLICATION_NOT_FOUND);
-    }
-    if !form.client_assertion.is_empty() && form.client_assertion_type == ASSERTION_TYPE {
+    let is_asserted = !form.client_assertion.is_empty() && form.client_assertion_type == ASSERTION_TYPE;
+    let tenant = if is_asserted && form.client_id == center.partner.client_id {
         center.sign_ins.take_assertion(&form.client_assertion, &form.client_id, address, now)?;
-    } else if form.client_secret != center.partner.client_secret {
-        return Err(WRONG_SECRET);
-    }
+        center.partner.tenant_id
+    } else {
+        let known = center
+            .tokens_for(&form.client_id, &form.client_secret)
+            .map_err(|NoSuchApplication| APPLICATION_NOT_FOUND)?;
+        known.ok_or(WRONG_SECRET)?
+    };
     let audience = match version {
         Version::One => form.resource.as_deref(),
         Version::Two => form.scope.as_deref().and_then(audience_of),
@@ -160,10 +163,10 @@ pub(super) fn issue(
     let life = center.knobs.token_lifetime_seconds;
     let issued = now.timestamp();
     let claims = Claims {
-        tid: if goes_wrong && mischief.foreign_tenant { FOREIGN_TENANT } else { center.partner.tenant_id },
+        tid: if goes_wrong && mischief.foreign_tenant { FOREIGN_TENANT } else { tenant },
         amr: methods.iter().map(ToString::to_string).collect(),
         scp: is_of_user.then(|| "user_impersonation".to_owned()),
-        appid: center.partner.client_id.clone(),
+        appid: form.client_id.clone(),
         aud: audience.to_owned(),
         iat: issued,
         nbf: issued,
@@ -243,7 +246,7 @@ impl Claims {
 
     /// Tells whether the partner's gateway takes a token with these claims now.
     pub(super) fn are_accepted_by(&self, center: &PartnerCenter, now: DateTime<Utc>) -> bool {
-        self.appid == center.partner.client_id && self.exp > now.timestamp() && self.iat >= center.tokens_valid_from
+        center.knows_application(&self.appid) && self.exp > now.timestamp() && self.iat >= center.tokens_valid_from
     }
 }
 

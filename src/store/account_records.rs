@@ -1,5 +1,6 @@
 //! Everything that is kept about a partner account: where it comes from, how it is kept level, and its sealed secret.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::Row;
@@ -20,6 +21,8 @@ use crate::store::{Error, Store, TenantChanged, Tx, accounts, refresh_tokens};
 pub struct SealedCredentials {
     /// Grows whenever the secret is set.
     pub generation: i64,
+    /// Another one whenever another secret or application is set, and the same while the same is set again.
+    pub identity: Vec<u8>,
     /// The secret.
     pub secret: Sealed,
 }
@@ -49,7 +52,7 @@ pub struct ConfiguredAccount {
 /// The accounts of a range of ids.
 const RANGE: &str = "
     SELECT a.*, s.night, s.time_zone, s.audit_interval, s.list_interval, s.verify_within, s.manual_sync_cooldown,
-           s.requests_per_minute, s.concurrency, c.generation, c.sealed_secret, c.key_id, c.set_at,
+           s.requests_per_minute, s.concurrency, c.generation, c.identity, c.sealed_secret, c.key_id, c.set_at,
            r.set_at AS token_set_at, r.succeeded_at, r.refused_reason, r.refused_code, r.refused_detail,
            r.refused_since, r.refused_at, w.made_at AS webhook_secret_made_at
     FROM partner_account a
@@ -66,7 +69,7 @@ fn kept(row: &SqliteRow) -> Result<KeptAccount, Error> {
     let credentials = match generation {
         Some(generation) => {
             let secret = Sealed { key_id: row.try_get("key_id")?, bytes: row.try_get("sealed_secret")? };
-            Some(SealedCredentials { generation, secret })
+            Some(SealedCredentials { generation, identity: row.try_get("identity")?, secret })
         }
         None => None,
     };
@@ -80,6 +83,7 @@ fn kept(row: &SqliteRow) -> Result<KeptAccount, Error> {
         credentials_set_at: time("set_at")?,
         webhook_secret_made_at: time("webhook_secret_made_at")?,
         user: refresh_tokens::standing(row)?,
+        trial: None,
         revision: Revision(row.try_get("revision")?),
         created_at: time("created_at")?.ok_or_else(|| corrupt("created_at"))?,
         updated_at: time("updated_at")?.ok_or_else(|| corrupt("updated_at"))?,
@@ -116,7 +120,9 @@ impl Store {
     /// The account of that id.
     pub async fn kept_account(&self, id: &PartnerAccountId) -> Result<Option<KeptAccount>, Error> {
         let row = sqlx::query(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(&self.readers).await?;
-        row.as_ref().map(kept).transpose()
+        let Some(mut kept) = row.as_ref().map(kept).transpose()? else { return Ok(None) };
+        kept.record.trial = self.credential_trial(id).await?;
+        Ok(Some(kept))
     }
 
     /// The accounts from one id to another, both included, by id.
@@ -126,14 +132,20 @@ impl Store {
         to: &PartnerAccountId,
     ) -> Result<Vec<AccountRecord>, Error> {
         let rows = sqlx::query(RANGE).bind(from.as_str()).bind(to.as_str()).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| kept(row).map(|kept| kept.record)).collect()
+        let mut trials: BTreeMap<_, _> = self.credential_trials(from, to).await?.into_iter().collect();
+        let record = |row| {
+            let mut record = kept(row)?.record;
+            record.trial = trials.remove(&record.account.id);
+            Ok(record)
+        };
+        rows.iter().map(record).collect()
     }
 
     /// Every account of the API, by id.
     pub async fn api_accounts(&self) -> Result<Vec<KeptAccount>, Error> {
         const SELECT: &str = "
             SELECT a.*, s.night, s.time_zone, s.audit_interval, s.list_interval, s.verify_within,
-                   s.manual_sync_cooldown, s.requests_per_minute, s.concurrency, c.generation, c.sealed_secret,
+                   s.manual_sync_cooldown, s.requests_per_minute, s.concurrency, c.generation, c.identity, c.sealed_secret,
                    c.key_id, c.set_at, r.set_at AS token_set_at, r.succeeded_at, r.refused_reason, r.refused_code,
                    r.refused_detail, r.refused_since, r.refused_at, w.made_at AS webhook_secret_made_at
             FROM partner_account a
@@ -151,7 +163,9 @@ impl Tx {
     /// The account of that id, before it is changed.
     pub async fn account_for_update(&mut self, id: &PartnerAccountId) -> Result<Option<AccountRecord>, Error> {
         let row = sqlx::query(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(self.connection()).await?;
-        Ok(row.as_ref().map(kept).transpose()?.map(|kept| kept.record))
+        let Some(mut record) = row.as_ref().map(kept).transpose()?.map(|kept| kept.record) else { return Ok(None) };
+        record.trial = self.credential_trial(id).await?;
+        Ok(Some(record))
     }
 
     /// The account that has the id or the tenant already.
@@ -220,27 +234,39 @@ impl Tx {
         Ok(record)
     }
 
-    /// Saves the sealed secret of an account of the API, or its sealed certificate with its key.
+    /// The account of that id with its sealed secret, before that is set.
+    pub async fn kept_account_for_update(&mut self, id: &PartnerAccountId) -> Result<Option<KeptAccount>, Error> {
+        let row = sqlx::query(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(self.connection()).await?;
+        row.as_ref().map(kept).transpose()
+    }
+
+    /// Saves the sealed secret of an account of the API, or its sealed certificate with its key. What is not the same as before goes on trial before it is used.
     pub async fn save_credentials(
         &mut self,
         id: &PartnerAccountId,
         client_id: &str,
         kind: CredentialKind,
         secret: &Sealed,
+        is_the_same: bool,
     ) -> Result<AccountRecord, Error> {
         const UPSERT: &str = "
-            INSERT INTO partner_account_credentials (account, generation, sealed_secret, key_id, set_at)
-            VALUES ($1, 1, $2, $3, $4)
-            ON CONFLICT (account) DO UPDATE
-                SET generation = generation + 1, sealed_secret = $2, key_id = $3, set_at = $4";
+            INSERT INTO partner_account_credentials (account, generation, identity, sealed_secret, key_id, set_at)
+            VALUES ($1, 1, randomblob(16), $2, $3, $4)
+            ON CONFLICT (account) DO UPDATE SET
+                generation = generation + 1, identity = iif($5, identity, randomblob(16)), sealed_secret = $2, key_id = $3,
+                set_at = $4";
         let now = self.now().micros();
         sqlx::query(UPSERT)
             .bind(id.as_str())
             .bind(&secret.bytes)
             .bind(&secret.key_id)
             .bind(now)
+            .bind(is_the_same)
             .execute(self.connection())
             .await?;
+        if !is_the_same {
+            self.forget_trial(id).await?;
+        }
         sqlx::query(
             "UPDATE partner_account SET client_id = $2, revision = revision + 1, updated_at = $3, credential_kind = $4,
                 certificate_expires_at = $5

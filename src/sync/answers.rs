@@ -12,7 +12,8 @@ use crate::domain::standstill::Standstill;
 use crate::operations::questions::{Asked, NoAnswer, Question};
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::{Error, Fate};
-use crate::store::Store;
+use crate::store::{self, Store};
+use crate::sync::credentials::Credentials;
 use crate::sync::health;
 use crate::sync::tickets::Tickets;
 use crate::sync::trouble::FIRST_REST;
@@ -28,6 +29,7 @@ pub struct Answerer {
     store: Store,
     clock: Clock,
     tickets: Tickets,
+    credentials: Credentials,
     state: AccountState,
 }
 
@@ -38,8 +40,9 @@ impl Answerer {
         store: Store,
         clock: Clock,
         tickets: Tickets,
+        credentials: Credentials,
     ) -> Self {
-        Self { account, upstream, store, clock, tickets, state: AccountState::Active }
+        Self { account, upstream, store, clock, tickets, credentials, state: AccountState::Active }
     }
 
     /// In a disabled account nobody asks about customers any more; whether it could work again is still answered.
@@ -80,31 +83,47 @@ impl Answerer {
     }
 
     async fn customer(&self, tenant: TenantId) -> Result<Observation, NoAnswer> {
-        self.active()?;
+        self.may_ask().await?;
         match self.tickets.next(&self.store, &self.account).await {
             Ok(mark) => self.upstream.observe(tenant, mark).await.map_err(|error| no_answer(&error)),
-            Err(error) => {
-                tracing::error!(account = %self.account, error = %error, "a question cannot use the store");
-                Err(NoAnswer::Unavailable { cause: "STORE_UNAVAILABLE".to_owned(), retry_after: FIRST_REST })
-            }
+            Err(error) => Err(self.without_store(&error)),
         }
     }
 
     async fn tenant_of_domain(&self, domain: &str) -> Result<Option<TenantId>, NoAnswer> {
-        self.active()?;
+        self.may_ask().await?;
         self.upstream.tenant_of_domain(domain).await.map_err(|error| no_answer(&error))
     }
 
-    /// Nobody asks about the customers of an account that an operator stopped.
-    fn active(&self) -> Result<(), NoAnswer> {
-        match self.state {
-            AccountState::Active => Ok(()),
-            AccountState::Disabled => {
-                let [reason, remedy] =
-                    [Standstill::Disabled.reason(), Standstill::Disabled.remedy()].map(str::to_owned);
+    /// Nobody asks about the customers of an account that an operator stopped, nor by credentials that were not accepted:
+    /// whatever they show could be another's.
+    async fn may_ask(&self) -> Result<(), NoAnswer> {
+        let standstill = match self.state {
+            AccountState::Active => self.on_trial().await?,
+            AccountState::Disabled => Some(Standstill::Disabled),
+        };
+        match standstill {
+            None => Ok(()),
+            Some(standstill) => {
+                let [reason, remedy] = [standstill.reason(), standstill.remedy()].map(str::to_owned);
                 Err(NoAnswer::AccountBlocked { reason, remedy })
             }
         }
+    }
+
+    async fn on_trial(&self) -> Result<Option<Standstill>, NoAnswer> {
+        let without_store = |error| self.without_store(&error);
+        if self.credentials.are_accepted().await.map_err(without_store)? {
+            return Ok(None);
+        }
+        // Credentials that do not even sign in tell more by that.
+        self.upstream.sign_in().await.map_err(|error| no_answer(&error))?;
+        self.credentials.standstill().await.map_err(without_store)
+    }
+
+    fn without_store(&self, error: &store::Error) -> NoAnswer {
+        tracing::error!(account = %self.account, error = %error, "a question cannot use the store");
+        NoAnswer::Unavailable { cause: "STORE_UNAVAILABLE".to_owned(), retry_after: FIRST_REST }
     }
 }
 

@@ -8,6 +8,7 @@
 mod answers;
 mod audit_poll;
 mod audit_window;
+mod credentials;
 mod drain;
 mod health;
 mod listing;
@@ -22,6 +23,7 @@ mod second_looks;
 mod seen;
 mod supervisor;
 mod tickets;
+mod trial;
 mod trouble;
 mod webhook_check;
 mod webhook_step;
@@ -39,12 +41,14 @@ use crate::domain::webhook_secret::WebhookSecret;
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::Error as UpstreamError;
 use crate::store::{self, Store};
+use crate::sync::credentials::Credentials;
 use crate::sync::notices::Notices;
 use crate::sync::progress::InProgress;
 use crate::sync::promise::Promise;
 use crate::sync::resellers::Resellers;
 use crate::sync::seen::Listings;
 use crate::sync::tickets::Tickets;
+use crate::sync::trial::Trial;
 use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
 pub use answers::Answerer;
@@ -67,6 +71,8 @@ pub struct Worker {
     store: Store,
     clock: Clock,
     tickets: Tickets,
+    credentials: Credentials,
+    trial: Trial,
     trouble: Trouble,
     listings: Listings,
     audit: Duty,
@@ -108,6 +114,7 @@ impl Worker {
     ) -> Self {
         let now = clock.now();
         let promise = Promise::unseen(now, policy.verify_within);
+        let credentials = Credentials::new(account.clone(), upstream.clone(), store.clone(), None);
         Self {
             account,
             policy,
@@ -116,6 +123,8 @@ impl Worker {
             store,
             clock,
             tickets: Tickets::default(),
+            credentials,
+            trial: Trial::default(),
             trouble: Trouble::default(),
             listings: Listings::default(),
             audit: Duty::due_at(now),
@@ -138,6 +147,13 @@ impl Worker {
     #[must_use]
     pub fn with_webhook(mut self, webhook: Option<WebhookPlan>) -> Self {
         self.webhook = webhook;
+        self
+    }
+
+    /// Signs in by a secret that is kept sealed and told apart from others by that.
+    #[must_use]
+    pub fn with_credentials_known_as(mut self, identity: Vec<u8>) -> Self {
+        self.credentials = self.credentials.known_as(identity);
         self
     }
 
@@ -188,6 +204,9 @@ impl Worker {
     async fn work(&mut self, now: Timestamp) -> Result<Timestamp, Interruption> {
         self.trouble.resume();
         self.keep_user_signed_in(now).await?;
+        if let Some(next) = self.try_credentials(now).await? {
+            return Ok(next);
+        }
         self.start_due_runs(now).await?;
         if self.audit.not_before(now, self.longest_wait()) <= now {
             self.read_audit_log(now).await?;
@@ -228,8 +247,9 @@ impl Worker {
 
     /// Answers questions about the account's customers beside this worker, in the same order and at the same pace.
     pub fn answerer(&self) -> Answerer {
-        let Self { account, upstream, store, clock, tickets, .. } = self;
-        Answerer::new(account.clone(), upstream.clone(), store.clone(), clock.clone(), tickets.clone())
+        let Self { account, upstream, store, clock, tickets, credentials, .. } = self;
+        let (account, upstream, store) = (account.clone(), upstream.clone(), store.clone());
+        Answerer::new(account, upstream, store, clock.clone(), tickets.clone(), credentials.clone())
     }
 
     /// The account whose worker this is.

@@ -204,6 +204,8 @@ impl Supervisor {
         let upstream = upstream.map_err(NotStarted::Connection)?;
         let worker = Worker::new(account.id.clone(), policy, concurrency, upstream, store, clock);
         let worker = worker.with_webhook(self.webhook.clone()).of_kind(account.kind);
+        let identity = kept.credentials.as_ref().map(|credentials| credentials.identity.clone());
+        let worker = worker.with_credentials_known_as(identity.unwrap_or_default());
         let answerer = worker.answerer().of_account_that_is(charge.course.state);
         let asked = self.questions.answered_by(&account.id);
         charge.tasks.push(tasks.spawn(answerer.run(asked, charge.stop.clone())));

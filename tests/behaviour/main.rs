@@ -48,4 +48,5 @@ mod duplicates;
 mod shutdown;
 mod partner_accounts;
 mod partner_account_secrets;
+mod credential_trials;
 mod database_guard;

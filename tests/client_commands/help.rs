@@ -6,7 +6,7 @@ use std::process::Command;
 use super::{output, stdout};
 
 /// Every command that asks, and the commands below them.
-const ASKING: [&str; 28] = [
+const ASKING: [&str; 30] = [
     "get",
     "list",
     "lookup",
@@ -32,6 +32,8 @@ const ASKING: [&str; 28] = [
     "resume",
     "accounts",
     "accounts check",
+    "accounts trial",
+    "accounts accept-credentials",
     "resellers",
     "runs",
     "runs list",

@@ -198,3 +198,43 @@ fn every_kind_of_no_has_its_exit_code() {
         assert_eq!((ended.status.code(), stdout(&ended)), (Some(exit), ""), "{code:?}");
     }
 }
+
+#[test]
+fn a_trial_is_shown_and_accepted_by_its_name() {
+    let trial = proto::CredentialTrial {
+        state: proto::CredentialTrialState::NeedsApproval.into(),
+        trial_id: "0a1b".to_owned(),
+        missing_customers: 10,
+        report_time: Some(prost_types::Timestamp::default()),
+        ..Default::default()
+    };
+    let account = proto::PartnerAccount {
+        name: "partnerAccounts/contoso".to_owned(),
+        client_id: "an-application".to_owned(),
+        credential_trial: Some(trial),
+        ..Default::default()
+    };
+    let without = proto::PartnerAccount { credential_trial: None, ..account.clone() };
+    let shown = [Ok(account.clone()), Ok(account.clone()), Ok(account.clone()), Ok(without)];
+    let (played, _) =
+        Played::new().answers::<proto::GetPartnerAccountRequest, _>("PartnerAccountService/GetPartnerAccount", shown);
+    let (played, accepted) =
+        played.answers::<proto::AcceptCredentialsRequest, _>("PartnerAccountService/AcceptCredentials", [Ok(account)]);
+    let service = played.listen();
+
+    let told = service.ask("accounts trial contoso");
+    assert!(stdout(&told).contains("needs approval") && stdout(&told).contains("Known, missing  10"), "{told:?}");
+    let json: serde_json::Value =
+        serde_json::from_str(stdout(&service.ask("accounts trial contoso -o json"))).expect("JSON");
+    assert_eq!(json["trialId"], "0a1b");
+    // Nobody to ask: what would be accepted is shown, and nothing is.
+    let asked = service.ask("accounts accept-credentials contoso 0a1b");
+    assert_eq!(asked.status.code(), Some(2));
+    assert!(stderr(&asked).contains("Known, missing  10") && stderr(&asked).contains("--yes"), "{}", stderr(&asked));
+    assert_eq!(accepted.asked(), []);
+    let done = service.ask("accounts accept-credentials contoso 0a1b --yes");
+    let expected = "contoso: the credentials of application an-application are accepted\n";
+    assert_eq!(stdout(&done), expected, "{}", stderr(&done));
+    assert_eq!(accepted.asked()[0].trial_id, "0a1b");
+    assert_eq!(stdout(&service.ask("accounts trial contoso -o json")), "null\n");
+}

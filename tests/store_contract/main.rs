@@ -33,6 +33,7 @@ mod filters;
 mod observations;
 mod opening;
 mod partner_accounts;
+mod credential_trials;
 mod plans;
 mod refresh_tokens;
 mod removal;

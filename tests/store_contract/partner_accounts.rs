@@ -50,7 +50,7 @@ async fn set_secret(bench: &Bench, name: &str, byte: u8) -> Result<AccountRecord
     bench
         .store
         .write("save_credentials", async |tx| {
-            tx.save_credentials(&id, "an-application", CredentialKind::ClientSecret, &secret).await
+            tx.save_credentials(&id, "an-application", CredentialKind::ClientSecret, &secret, false).await
         })
         .await
 }

@@ -12,7 +12,7 @@ use super::screen::{Screen, Tone, harmless};
 use super::session::Session;
 use super::table::{Cell, Column};
 use super::times::{exact, exact_and_age, span};
-use super::{names, words};
+use super::{names, trials, words};
 
 const LIST: &str = "\
 Examples:
@@ -82,6 +82,16 @@ enum Command {
     /// Sets by what an account signs in
     #[command(after_help = SET_CREDENTIALS)]
     SetCredentials(SetCredentials),
+    /// Shows what new credentials were found to show
+    #[command(after_help = trials::SHOW)]
+    Trial {
+        /// The partner account
+        #[arg(value_name = "ACCOUNT", value_parser = names::account)]
+        name: String,
+    },
+    /// Synchronizes with new credentials, after what their trial found
+    #[command(after_help = trials::ACCEPT)]
+    AcceptCredentials(trials::Acceptance),
     /// Asks Partner Center now whether an account works
     #[command(after_help = CHECK)]
     Check {
@@ -126,6 +136,8 @@ pub(super) async fn run(options: Options, session: &Session) -> Result<(), Failu
             let account = session.answer(session.accounts().set_partner_account_credentials(request)).await?;
             session.output.answer(&account, |account| text(account, screen, now))
         }
+        Command::Trial { name } => trials::show(name, session).await,
+        Command::AcceptCredentials(acceptance) => trials::accept(acceptance, session).await,
         Command::Check { name } => {
             let request = proto::CheckPartnerAccountHealthRequest { name };
             let health = session.answer(session.accounts().check_partner_account_health(request)).await?;
@@ -165,6 +177,17 @@ fn state(account: &proto::PartnerAccount) -> Cell {
     }
 }
 
+fn trial(account: &proto::PartnerAccount) -> Cell {
+    let state =
+        account.credential_trial.as_ref().map_or(proto::CredentialTrialState::Unspecified, |trial| trial.state());
+    let tone = match state {
+        proto::CredentialTrialState::NeedsApproval => Tone::Bad,
+        proto::CredentialTrialState::DryRun => Tone::Uneasy,
+        proto::CredentialTrialState::Accepted | proto::CredentialTrialState::Unspecified => Tone::Faint,
+    };
+    Cell::toned(words::trial_state(state), tone)
+}
+
 fn text(account: &proto::PartnerAccount, screen: Screen, now: Timestamp) -> String {
     let at = |time: &Option<prost_types::Timestamp>| exact_and_age(time.as_ref(), now);
     let mut record = Record::default();
@@ -184,6 +207,7 @@ fn text(account: &proto::PartnerAccount, screen: Screen, now: Timestamp) -> Stri
         .row("User sign-in", at(&account.user_sign_in_time))
         .row("Credentials", at(&account.credentials_time))
         .row("Webhook secret", at(&account.webhook_secret_time))
+        .row("Their trial", trial(account))
         .row("Created", at(&account.create_time))
         .row("Changed", at(&account.update_time))
         .row("Etag", &account.etag);

@@ -30,6 +30,7 @@ mod status;
 mod sync;
 mod table;
 mod times;
+mod trials;
 mod watch;
 mod words;
 
@@ -75,7 +76,7 @@ pub(super) enum Command {
     Pause(Asking<pauses::PauseOptions>),
     /// Ends a pause
     Resume(Asking<pauses::ResumeOptions>),
-    /// Shows partner accounts, and checks whether they work
+    /// Shows and checks partner accounts; accepts new credentials
     Accounts(Asking<accounts::Options>),
     /// Shows the indirect resellers of an indirect provider
     Resellers(Asking<resellers::Options>),

@@ -39,6 +39,7 @@ words! {
     account_origin: AccountOrigin, "ACCOUNT_ORIGIN_";
     account_state: PartnerAccountState, "PARTNER_ACCOUNT_STATE_";
     credential_kind: CredentialKind, "CREDENTIAL_KIND_";
+    trial_state: CredentialTrialState, "CREDENTIAL_TRIAL_STATE_";
     check_kind: HealthCheckKind, "HEALTH_CHECK_KIND_";
 }
 

@@ -7,6 +7,7 @@ use crate::domain::ids::PartnerAccountId;
 use crate::grpc::details::{Problem, invalid};
 use crate::grpc::names::account_name;
 use crate::grpc::proto::ErrorReason;
+use crate::operations::accept_credentials::AcceptCredentialsError;
 use crate::operations::create_partner_account::CreatePartnerAccountError;
 use crate::operations::partner_accounts::PartnerAccountError;
 use crate::operations::rotate_webhook_secret::{Holder, RotateWebhookSecretError};
@@ -107,6 +108,34 @@ fn not_ours(id: &PartnerAccountId, holder: &Holder) -> Status {
     match holder.host() {
         Some(host) => problem.with("host", host).status(),
         None => problem.status(),
+    }
+}
+
+/// `AcceptCredentials`.
+pub fn accept_credentials(error: AcceptCredentialsError) -> Status {
+    match error {
+        AcceptCredentialsError::Denied(denied) => not_allowed(&denied),
+        AcceptCredentialsError::AccountNotFound(missing) => account_not_found(&missing),
+        AcceptCredentialsError::NothingWaits(account) => {
+            let name = account_name(&account);
+            let message = format!("no credentials of {name} wait to be accepted");
+            Problem::new(Code::NotFound, ErrorReason::CredentialTrialNotFound, message)
+                .with("partnerAccount", name)
+                .status()
+        }
+        AcceptCredentialsError::TrialChanged { account, present } => {
+            let name = account_name(&account);
+            let message = format!(
+                "the dry run of the credentials of {name} found something else since; look at its credential_trial and \
+                 decide about {present}"
+            );
+            Problem::new(Code::Aborted, ErrorReason::CredentialTrialChanged, message)
+                .with("partnerAccount", name)
+                .with("trialId", present)
+                .status()
+        }
+        AcceptCredentialsError::RequestIdReused(_) => request_id_reused(),
+        AcceptCredentialsError::Store(error) => store(&error),
     }
 }
 

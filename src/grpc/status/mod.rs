@@ -8,7 +8,8 @@ mod pauses;
 pub mod watch;
 
 pub use accounts::{
-    create_partner_account, partner_account, rotate_webhook_secret, set_credentials, update_partner_account,
+    accept_credentials, create_partner_account, partner_account, rotate_webhook_secret, set_credentials,
+    update_partner_account,
 };
 
 use std::time::Duration;

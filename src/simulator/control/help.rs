@@ -77,6 +77,10 @@ Things go wrong (once, or "repeat":"always"; "on" limits to token, list, get, bi
   No TLS is spoken here: a service that is told https://{host} meets a failing handshake. No name is needed here: one
   that is told https://partner-center.invalid meets a failing resolver.
 
+Another application of the partner's, which does not see everybody; all of them are taken away again
+  curl -s -X POST http://{host}/control/v1/partners/contoso/applications -d "{\"clientId\":\"another\",\"clientSecret\":\"another-secret\",\"hides\":[\"$ID\"]}"
+  curl -s -X DELETE http://{host}/control/v1/partners/contoso/applications
+
 Behaviour, tokens, time
   curl -s http://{host}/control/v1/partners/contoso/knobs
   curl -s -X PATCH http://{host}/control/v1/partners/contoso/knobs -d '{"limitPerMinute":500,"latencyMilliseconds":50}'

@@ -1,7 +1,7 @@
 //! Partner accounts that come from the API, made of the partners that the simulator plays.
 
 use customer_guard::grpc::proto::{
-    CheckPartnerAccountHealthRequest, CreatePartnerAccountRequest, GetPartnerAccountRequest,
+    AcceptCredentialsRequest, CheckPartnerAccountHealthRequest, CreatePartnerAccountRequest, GetPartnerAccountRequest,
     ListPartnerAccountsRequest, PartnerAccount, PartnerAccountHealth, PartnerKind, SetPartnerAccountCredentialsRequest,
     SyncProblem, UpdatePartnerAccountRequest,
 };
@@ -87,6 +87,13 @@ impl Guard {
     ) -> Result<PartnerAccount, Told> {
         let request = SetPartnerAccountCredentialsRequest { name: name(id), ..request };
         let answer = self.accounts.clone().set_partner_account_credentials(request).await;
+        answer.map(Response::into_inner).map_err(Told::from)
+    }
+
+    pub async fn accept_credentials(&self, id: &str, trial: &str, request_id: &str) -> Result<PartnerAccount, Told> {
+        let (trial_id, request_id) = (trial.to_owned(), request_id.to_owned());
+        let request = AcceptCredentialsRequest { name: name(id), trial_id, request_id };
+        let answer = self.accounts.clone().accept_credentials(request).await;
         answer.map(Response::into_inner).map_err(Told::from)
     }
 

@@ -70,6 +70,8 @@ pub struct Plan {
     pub credentials: BTreeMap<&'static str, Credential>,
     /// The refresh tokens of accounts of the configuration.
     pub refresh_tokens: BTreeMap<&'static str, String>,
+    /// Application and secret by which contoso signs in instead of the partner's own.
+    pub contoso_signs_in_as: Option<(String, String)>,
     /// The callers to whom refusals are only reported.
     pub report_only_callers: Vec<&'static str>,
     pub change_log_retention: Duration,
@@ -100,6 +102,7 @@ impl Plan {
             wrong_secret_of: None,
             credentials: BTreeMap::new(),
             refresh_tokens: BTreeMap::new(),
+            contoso_signs_in_as: None,
             report_only_callers: Vec::new(),
             change_log_retention: Duration::from_secs(90 * 24 * 60 * 60),
             watching: WatchLimits::USUAL,
@@ -489,6 +492,8 @@ fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
     let tenant_id = TenantId::new(partner.tenant_id);
     let is_wrong = plan.wrong_secret_of == Some(name);
     let client_secret = if is_wrong { "not-the-secret".to_owned() } else { partner.client_secret };
+    let other = plan.contoso_signs_in_as.clone().filter(|_| name == "contoso");
+    let (client_id, client_secret) = other.unwrap_or((partner.client_id, client_secret));
     AccountSettings {
         account: PartnerAccount {
             id: name.parse().expect("a well-formed id"),
@@ -507,7 +512,7 @@ fn account(name: &str, plan: &Plan, upstream: &Upstream) -> AccountSettings {
         partner_center: partner_center::Settings {
             endpoints: endpoints(plan, upstream),
             tenant_id,
-            client_id: partner.client_id,
+            client_id,
             credential: plan.credentials.get(name).cloned().unwrap_or(Credential::Secret(client_secret.into())),
             requests_per_minute: pace.requests_per_minute,
             concurrency: pace.concurrency,
