@@ -52,7 +52,10 @@ fn may_change_resellers(record: &AuditRecord) -> bool {
 /// Whether a failure is the log's; without an access token or a connection nothing else can be read either.
 const fn is_about_the_log(error: &Error) -> bool {
     match (error.call, &error.problem) {
-        (_, Problem::Throttled { .. } | Problem::Unreachable { .. }) => false,
+        // 401 is about the token, with which everything else is asked too (FACTS 8.2).
+        (_, Problem::Throttled { .. } | Problem::Unreachable { .. } | Problem::Blocked { status: Some(401), .. }) => {
+            false
+        }
         (Call::AuditRecords, _) => true,
         (
             Call::AccessToken

@@ -104,7 +104,7 @@ fn worst(doubts: &Doubts, skew: TimeDelta) -> Option<(Notice, String)> {
         let detail = format!(
             "Partner Center's clock is {} minutes {direction} this machine's; synchronization goes on, and times that are \
              shown may be wrong. Check the time of this machine (NTP)",
-            skew.abs().num_minutes()
+            (skew.abs() + TimeDelta::seconds(30)).num_minutes()
         );
         (Notice::ClockSkew, detail)
     })

@@ -166,13 +166,13 @@ impl Fleet {
         (age(0), age(1))
     }
 
-    /// Lives through an hour in which customers of the good accounts change.
-    async fn hour(&mut self) -> Figures {
+    /// Lives through so long a time, in which customers of the good accounts change.
+    async fn live(&mut self, time: Duration) -> Figures {
         let real = Instant::now();
         let tenants: BTreeMap<_, Vec<Uuid>> = self.good.iter().map(|name| (*name, self.tenants(name))).collect();
         let mut figures = Figures::default();
         let mut open: Vec<Hint> = Vec::new();
-        let steps = usize::try_from(HOUR.as_secs() / STEP.as_secs()).expect("a small number");
+        let steps = usize::try_from(time.as_secs() / STEP.as_secs()).expect("a small number");
         for step in 0..steps {
             for (number, account) in self.good.clone().into_iter().enumerate() {
                 if (step + number) % STEPS_PER_HINT == 0 {
@@ -242,13 +242,13 @@ fn assert_not_delayed(what: &str, usual: &Figures, beside: &Figures) {
 #[tokio::test]
 async fn of_fifty_accounts_one_is_throttled_for_an_hour_and_one_lost_its_consent() {
     let mut fleet = Fleet::start().await;
-    let usual = fleet.hour().await;
+    let usual = fleet.live(HOUR).await;
     let retry_after = RetryAfter::Seconds(60);
     fleet.fault(BAD[0], Fault::always(Effect::Throttled { retry_after }));
     let lost = fleet.world.upstream.partner(BAD[1]).tenant_id;
     fleet.world.upstream.simulator.revoke_tokens(lost).expect("a known partner");
     fleet.fault(BAD[1], Fault::always(Effect::Unauthorized).on(Route::Token));
-    let beside = fleet.hour().await;
+    let beside = fleet.live(HOUR).await;
     fleet.assert_in_trouble(BAD[0], |status| status.throttled_until.is_some()).await;
     fleet.assert_in_trouble(BAD[1], |status| status.problem.is_some()).await;
     assert_not_delayed("beside a throttled one and one without consent", &usual, &beside);
@@ -258,13 +258,13 @@ async fn of_fifty_accounts_one_is_throttled_for_an_hour_and_one_lost_its_consent
 #[tokio::test]
 async fn of_fifty_accounts_one_is_answered_slowly_and_one_drips_a_backlog() {
     let mut fleet = Fleet::start().await;
-    let usual = fleet.hour().await;
+    let usual = fleet.live(HOUR / 2).await;
     fleet.fault(BAD[0], Fault::always(Effect::Delay { milliseconds: 60_000 }));
     fleet.fault(BAD[1], Fault::always(Effect::Drip { bytes_per_second: 1 }).on(Route::Get));
     for tenant in fleet.tenants(BAD[1]) {
         fleet.change(BAD[1], tenant, "dripping@example.com");
     }
-    let beside = fleet.hour().await;
+    let beside = fleet.live(HOUR / 2).await;
     fleet.assert_in_trouble(BAD[1], |status| status.backlog == 200).await;
     assert_not_delayed("beside a slow one and one that drips", &usual, &beside);
     fleet.end().await;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use customer_guard::clock::Timestamp;
 use customer_guard::grpc::proto::{Relationship, SyncRun, SyncRunCause, SyncRunKind, SyncState};
 use customer_guard::partner_center::settings::Timeouts;
 use customer_guard::simulator::audit::{AuditEntry, OperationStatus};
@@ -42,6 +43,24 @@ async fn wait_for_no_problem(world: &World) {
 
 async fn email_of(world: &World, tenant: Uuid) -> String {
     world.customer(tenant).await.primary_contact.expect("a contact").email
+}
+
+/// Lets the next night pass, which may take a slow machine some minutes.
+async fn pass_a_long_night(world: &World) -> SyncRun {
+    let night = micros(world.guard.status("contoso").await.next_night_at.expect("there is a next night"));
+    world.advance(Timestamp::from_micros(night).since(world.guard.clock.now()));
+    loop {
+        let done = world
+            .guard
+            .status("contoso")
+            .await
+            .last_full_sync
+            .filter(|run| run.start_time.is_some_and(|at| micros(at) >= night));
+        if let Some(done) = done {
+            return done;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Everybody is active and has a contact.
@@ -133,7 +152,7 @@ async fn an_hour_of_failures_is_an_hour_of_few_calls() {
         Effect::ServerError { status: 503, body: ErrorBody::Html },
         Effect::ConnectionReset,
     ];
-    for (route, most) in [(None, 300), (Some(Route::Get), 2_500)] {
+    for (route, most) in [(None, 150), (Some(Route::Get), 250)] {
         for effect in &errors {
             let world = World::with_customers(200).await;
             for tenant in world.tenants() {
@@ -157,7 +176,7 @@ async fn an_hour_of_failures_is_an_hour_of_few_calls() {
             assert!(sent <= most, "{effect:?} on {route:?}: {calls:?}");
             world.upstream.mend();
             let tenant = world.tenants()[199];
-            world.wait_for_email(tenant, "after.the.hour@example.com", STEP * 4).await;
+            world.wait_for_email(tenant, "after.the.hour@example.com", STEP).await;
             world.end().await;
         }
     }
@@ -247,10 +266,13 @@ async fn a_list_that_points_backwards_or_lies_about_its_length_is_not_complete()
         let lists = world.upstream.simulator.calls(world.contoso()).list;
         assert!(lists < 2_000, "{lists} pages");
         assert_eq!(world.customer(gone).await.relationship(), Relationship::Active, "{effect:?}");
-        // Whom it does name is known: it lacks somebody, and invents nobody.
-        world.customer(new.id).await;
+        if effect != Effect::BackwardsNextLink {
+            // Whom it does name is known. The list that points backwards never gets beyond its first page.
+            world.customer(new.id).await;
+        }
         world.upstream.mend();
         wait_for_no_problem(&world).await;
+        world.customer(new.id).await;
         world.read_list().await;
         world.read_list().await;
         assert_eq!(world.customer(gone).await.relationship(), Relationship::Ended);
@@ -314,7 +336,7 @@ async fn of_a_thousand_customers_the_poisoned_are_isolated_and_everybody_else_is
     world.upstream.always(
         victims.iter().map(|(customer, mutation, _)| Effect::MutateItem { customer: *customer, mutation: *mutation }),
     );
-    let run = world.pass_a_night().await;
+    let run = pass_a_long_night(&world).await;
     println!(
         "a night with nine poisoned of a thousand: fetched {}, changed {}, unusable {}, missing {}",
         run.fetched, run.changed, run.unusable, run.missing
@@ -331,7 +353,7 @@ async fn of_a_thousand_customers_the_poisoned_are_isolated_and_everybody_else_is
         assert_ne!(email, "", "{poison:?}");
     }
     world.upstream.mend();
-    world.pass_a_night().await;
+    pass_a_long_night(&world).await;
     for customer in world.guard.all("contoso").await {
         assert_eq!(customer.sync_state(), SyncState::Synced);
         assert_eq!(customer.primary_contact.expect("a contact").email, "right@example.com");
