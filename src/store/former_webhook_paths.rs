@@ -5,6 +5,9 @@ use sqlx::Row;
 use crate::domain::webhook_secret::WebhookSecret;
 use crate::store::{Error, Store, Tx};
 
+/// Stands in the store's notes while overwritten secrets may still be in the write-ahead log.
+const LOG_HOLDS_SECRETS: &str = "write_ahead_log_holds_webhook_secrets";
+
 impl Store {
     /// Replaces the secrets that a former release kept by their hashes, so that no byte of them stays in the files.
     pub(super) async fn hash_former_webhook_secrets(&self) -> Result<(), Error> {
@@ -12,10 +15,20 @@ impl Store {
         if hashed > 0 {
             tracing::info!(accounts = hashed, "webhook secrets are kept as hashes from now on");
         }
-        // What is overwritten may still stand in the write-ahead log and, until that is written back, in the file. At every
-        // opening, because the one that hashed may have ended just then.
-        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&self.writer).await?;
-        Ok(())
+        // Noted with the hashes, so that whoever ends here goes on at the next opening.
+        let noted = sqlx::query("SELECT 1 FROM store_meta WHERE name = $1").bind(LOG_HOLDS_SECRETS);
+        if noted.fetch_optional(&self.writer).await?.is_none() {
+            return Ok(());
+        }
+        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.writer).await?;
+        if row.try_get::<i64, _>(0)? != 0 {
+            // Somebody reads the file beside us.
+            tracing::warn!(
+                "the write-ahead log still holds webhook secrets of a former release; the next start empties it"
+            );
+            return Ok(());
+        }
+        self.write("log_holds_no_secrets", async |tx| tx.note_log_holds_no_secrets().await).await
     }
 }
 
@@ -48,6 +61,20 @@ impl Tx {
         sqlx::query("PRAGMA secure_delete = ON").execute(self.connection()).await?;
         sqlx::query("DROP TABLE webhook_path").execute(self.connection()).await?;
         sqlx::query("PRAGMA secure_delete = OFF").execute(self.connection()).await?;
+        if !former.is_empty() {
+            sqlx::query("INSERT INTO store_meta (name, value) VALUES ($1, '') ON CONFLICT (name) DO NOTHING")
+                .bind(LOG_HOLDS_SECRETS)
+                .execute(self.connection())
+                .await?;
+        }
         Ok(former.len())
+    }
+
+    async fn note_log_holds_no_secrets(&mut self) -> Result<(), Error> {
+        sqlx::query("DELETE FROM store_meta WHERE name = $1")
+            .bind(LOG_HOLDS_SECRETS)
+            .execute(self.connection())
+            .await?;
+        Ok(())
     }
 }

@@ -22,6 +22,11 @@ impl WebhookSecrets {
     pub fn was_registered(&self) -> bool {
         self.0.iter().any(|(_, secret)| secret.stage != SecretStage::Pending)
     }
+
+    /// Whether one has ended and can be forgotten.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
+        self.0.iter().any(|(_, secret)| !secret.is_honoured(now))
+    }
 }
 
 fn known(row: &SqliteRow) -> Result<KnownSecret, Error> {

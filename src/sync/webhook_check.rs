@@ -79,8 +79,10 @@ impl Worker {
             self.adopt(ours.hash).await?;
         }
         // What is in the registration is the present one by now, so that none that is registered is forgotten.
-        let account = &self.account;
-        self.store.write("forget_webhook_secrets", async |tx| tx.forget_webhook_secrets(account).await).await?;
+        if known.has_ended(now) {
+            let account = &self.account;
+            self.store.write("forget_webhook_secrets", async |tx| tx.forget_webhook_secrets(account).await).await?;
+        }
         let was_ours = known.was_registered();
         let Some(plan) = self.webhook.clone() else {
             return self.only_look(found.as_ref(), ours.is_some(), was_ours).await;
