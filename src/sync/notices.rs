@@ -127,7 +127,8 @@ impl Worker {
         let is_off = skew.abs() > SKEW_MAX;
         let is_due = self.notices.due_at.min(now.plus(LOOK_AGAIN)) <= now;
         let watched = !self.notices.is_seen || self.notices.said.is_some() || is_off;
-        if !after_a_run && !(is_due && watched) {
+        let must_look = after_a_run || (is_due && watched);
+        if !must_look {
             return Ok(());
         }
         self.notices.due_at = now.plus(LOOK_AGAIN);
