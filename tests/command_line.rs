@@ -64,13 +64,19 @@ fn filled_template(folder: &Path) -> String {
     let keys = folder.join("sealing.key");
     std::fs::write(&keys, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n").expect("a file");
     std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let token = folder.join("contoso.refresh-token");
+    std::fs::write(&token, "a-refresh-token\n").expect("a file");
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).expect("a mode");
     let template = output(&["config", "template"]);
     let uncommented = stdout(&template).lines().map(|line| match line.strip_prefix('#') {
+        // It stands instead of the secret.
+        Some(rest) if rest.starts_with("client_certificate_file") => line,
         Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => rest,
         Some(_) | None => line,
     });
     let filled = uncommented.collect::<Vec<_>>().join("\n");
     let filled = filled.replace("/etc/customer-guard/contoso.secret", text_of(&secret));
+    let filled = filled.replace("/etc/customer-guard/contoso.refresh-token", text_of(&token));
     let filled = filled.replace("/etc/customer-guard/sealing.key", text_of(&keys));
     let filled = filled.replace("\"customer-guard.db\"", &format!("{:?}", folder.join("cg.db")));
     let roots = folder.join("roots.pem");
@@ -119,7 +125,7 @@ fn a_filled_template_is_a_sound_configuration() {
     assert_eq!(checked.status.code(), Some(0), "{}", stderr(&checked));
     let told = stdout(&checked);
     assert!(told.contains("[partner_accounts.contoso]") && told.contains("client_secret_file = (not shown)"), "{told}");
-    assert!(!told.contains("a-client-secret"), "{told}");
+    assert!(!told.contains("a-client-secret") && !told.contains("a-refresh-token"), "{told}");
 }
 
 #[test]

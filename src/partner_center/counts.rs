@@ -75,8 +75,14 @@ mod tests {
     #[test]
     fn every_kind_of_call_has_a_count_of_its_own() {
         let counters = Counters::default();
-        let calls =
-            [Call::AccessToken, Call::ListCustomers, Call::GetCustomer, Call::AuditRecords, Call::WebhookRegistration];
+        let calls = [
+            Call::AccessToken,
+            Call::ListCustomers,
+            Call::GetCustomer,
+            Call::AuditRecords,
+            Call::WebhookRegistration,
+            Call::ListResellers,
+        ];
         for call in calls {
             counters.sent(call);
         }

@@ -96,13 +96,10 @@ impl TokenDesk {
             Credential::Secret(secret) => Ok(vec![("client_secret", secret.expose_secret().to_owned())]),
             Credential::Certificate(certificate) => {
                 let error = |problem| Error::new(Call::AccessToken, problem, trace);
-                match certificate.at(now) {
-                    Err(CertificateProblem::Expired(_)) => {
-                        let blockage = Blockage::CertificateExpired;
-                        return Err(error(Problem::Blocked { blockage, status: None, code: None }));
-                    }
-                    // Whether it is valid yet, the sign-in service judges by its own clock.
-                    Ok(()) | Err(_) => {}
+                // Whether it is valid yet, the sign-in service judges by its own clock.
+                if let Err(CertificateProblem::Expired(_)) = certificate.at(now) {
+                    let blockage = Blockage::CertificateExpired;
+                    return Err(error(Problem::Blocked { blockage, status: None, code: None }));
                 }
                 let assertion = self.assertion(certificate, now, trace.request_id);
                 let assertion = assertion.ok_or_else(|| error(Problem::NotSigned))?;

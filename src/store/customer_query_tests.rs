@@ -27,6 +27,6 @@ fn the_default_order_of_one_account_is_a_range_of_its_primary_key() {
     let after = Position::parse("contoso/01890000-0000-7000-8000-000000000000", &order).expect("a sound position");
     let wanted = CustomerQuery { accounts: accounts.clone(), order, ..CustomerQuery::default() };
     let query = select(&accounts, &wanted, Some(&after), 7);
-    let (_, condition) = query.text.split_once("WHERE").expect("a condition");
+    let (_, condition) = query.text.rsplit_once("WHERE").expect("a condition");
     assert_eq!(condition, " c.account IN ($1) AND c.deleted_at IS NULL AND (c.id > $2) ORDER BY c.id LIMIT $3");
 }

@@ -198,16 +198,7 @@ impl Worker {
         }
         let account = &self.account;
         if planted!("unfinished-record-remembered") {
-            let unfinished = records.iter().filter(|record| record.status == AuditStatus::Progress);
-            let ids: Vec<_> = unfinished.map(|record| record.id.clone()).collect();
-            self.store
-                .write("remember", async |tx| {
-                    for id in &ids {
-                        tx.meet_audit_record(account, id, SUCCEEDED).await?;
-                    }
-                    Ok::<_, store::Error>(())
-                })
-                .await?;
+            self.remember_unfinished(records).await?;
         }
         if planted!("record-remembered-before-marked") {
             return self.heed_in_two_steps(&about).await;
@@ -259,6 +250,22 @@ impl Worker {
 }
 
 impl Worker {
+    /// The planted bug: what is under way counts as heeded.
+    async fn remember_unfinished(&self, records: &[AuditRecord]) -> Result<(), Interruption> {
+        let account = &self.account;
+        let unfinished = records.iter().filter(|record| record.status == AuditStatus::Progress);
+        let ids: Vec<_> = unfinished.map(|record| record.id.clone()).collect();
+        self.store
+            .write("remember", async |tx| {
+                for id in &ids {
+                    tx.meet_audit_record(account, id, SUCCEEDED).await?;
+                }
+                Ok::<_, store::Error>(())
+            })
+            .await?;
+        Ok(())
+    }
+
     /// The planted bug: what is remembered and what is marked commit apart.
     async fn heed_in_two_steps(&self, about: &[(&AuditRecord, TenantId)]) -> Result<(), Interruption> {
         let account = &self.account;

@@ -76,13 +76,13 @@ struct Failure {
 
 /// Why a piece of work ended early.
 enum Ended {
-    Failed(Failure),
+    Failed(Box<Failure>),
     Interrupted(Interruption),
 }
 
 impl From<Error> for Ended {
     fn from(error: Error) -> Self {
-        Self::Failed(Failure::of(error))
+        Self::Failed(Box::new(Failure::of(error)))
     }
 }
 
@@ -155,7 +155,7 @@ impl Worker {
             match self.read_on_in_resellers(now).await {
                 Ok(true) => return Ok(true),
                 Ok(false) => {}
-                Err(Ended::Failed(failure)) => self.resellers_failed(now, failure).await?,
+                Err(Ended::Failed(failure)) => self.resellers_failed(now, *failure).await?,
                 Err(Ended::Interrupted(interruption)) => return Err(interruption),
             }
         }
@@ -214,7 +214,7 @@ impl Worker {
         let reseller = open.reseller;
         match self.read_reseller_page(open, standing.round).await {
             Ok(()) => Ok(true),
-            Err(Ended::Failed(failure)) => self.skip_reseller(reseller, failure),
+            Err(Ended::Failed(failure)) => self.skip_reseller(reseller, *failure),
             Err(interrupted @ Ended::Interrupted(_)) => Err(interrupted),
         }
     }
@@ -238,7 +238,7 @@ impl Worker {
                 tracing::info!(account = %account, resellers = listed.len(), skipped, "the customers of every reseller are read");
                 Ok(())
             }
-            RoundBegun::EmptyForTheFirstTime => Err(Ended::Failed(Failure {
+            RoundBegun::EmptyForTheFirstTime => Err(Ended::Failed(Box::new(Failure {
                 reason: "RESELLER_LIST_EMPTY".to_owned(),
                 detail:
                     "Partner Center lists no reseller at all, where there were some. Nothing is changed unless the \
@@ -246,7 +246,7 @@ impl Worker {
                         .to_owned(),
                 concerns_all: true,
                 ..Failure::unreadable("")
-            })),
+            }))),
         }
     }
 
@@ -264,7 +264,7 @@ impl Worker {
             }
             link = Some(next);
         }
-        Err(Ended::Failed(Failure::unreadable("their list does not end")))
+        Err(Ended::Failed(Box::new(Failure::unreadable("their list does not end"))))
     }
 
     async fn read_reseller_page(&mut self, mut open: OpenList, round: i64) -> Result<(), Ended> {
@@ -279,7 +279,7 @@ impl Worker {
             }
             Some(next) => {
                 if open.followed.len() >= PAGES_MAX || !open.followed.insert(next.clone()) {
-                    return Err(Ended::Failed(Failure::unreadable("the list of a reseller's customers does not end")));
+                    return Err(Ended::Failed(Box::new(Failure::unreadable("the list of a reseller's customers does not end"))));
                 }
                 open.next = Some(next);
                 self.resellers.pass.open = Some(open);
@@ -343,7 +343,7 @@ impl Worker {
         pass.failed += 1;
         pass.failed_in_a_row += 1;
         if failure.concerns_all || pass.failed_in_a_row >= FAILURES_IN_A_ROW {
-            return Err(Ended::Failed(failure));
+            return Err(Ended::Failed(Box::new(failure)));
         }
         pass.first_failure.get_or_insert(failure);
         Ok(true)
@@ -354,7 +354,7 @@ impl Worker {
         let pass = std::mem::take(&mut self.resellers.pass);
         if let Some(failure) = pass.first_failure {
             let detail = format!("{} resellers could not be read, the first of them: {}", pass.failed, failure.detail);
-            return Err(Ended::Failed(Failure { detail, ..failure }));
+            return Err(Ended::Failed(Box::new(Failure { detail, ..failure })));
         }
         let account = &self.account;
         self.store.write("finish_reseller_round", async |tx| tx.finish_reseller_round(account).await).await?;

@@ -240,6 +240,7 @@ fn assert_not_delayed(what: &str, usual: &Figures, beside: &Figures) {
 }
 
 #[tokio::test]
+#[ignore = "takes minutes: cargo test --test behaviour -- --ignored --nocapture bulkheads"]
 async fn of_fifty_accounts_one_is_throttled_for_an_hour_and_one_lost_its_consent() {
     let mut fleet = Fleet::start().await;
     let usual = fleet.live(HOUR).await;
