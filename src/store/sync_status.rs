@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
+use crate::domain::standstill::Standstill;
 use crate::store::run_costs::THROTTLINGS_KEPT;
 use crate::store::{Error, Priority, Store, Tx, WebhookStanding, webhooks};
 
@@ -185,13 +186,15 @@ impl Tx {
         Ok(())
     }
 
-    /// Something keeps the account from being synchronized; the first of a series of the same kind gives the time.
+    /// Something keeps the account from being synchronized; the first of a series of the same kind gives the time. A worker that
+    /// is just being stopped says nothing over the operator that stops it.
     pub async fn note_problem(&mut self, account: &PartnerAccountId, reason: &str, detail: &str) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE account_sync SET
                 problem_since = CASE WHEN problem_reason IS $2 THEN problem_since ELSE $4 END,
                 problem_reason = $2, problem_detail = $3
-            WHERE account = $1";
+            WHERE account = $1
+                AND ($2 = $5 OR (SELECT state FROM partner_account WHERE id = $1) IS NOT 'DISABLED')";
         let now = self.now().micros();
         self.wake(account);
         sqlx::query(UPDATE)
@@ -199,15 +202,17 @@ impl Tx {
             .bind(reason)
             .bind(detail)
             .bind(now)
+            .bind(Standstill::Disabled.reason())
             .execute(self.connection())
             .await?;
         Ok(())
     }
 
-    /// Nothing keeps the account from being synchronized any more.
+    /// Nothing keeps the account from being synchronized any more, unless an operator stopped it meanwhile.
     pub async fn clear_problem(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         const UPDATE: &str = "
-            UPDATE account_sync SET problem_reason = NULL, problem_detail = NULL, problem_since = NULL WHERE account = $1";
+            UPDATE account_sync SET problem_reason = NULL, problem_detail = NULL, problem_since = NULL
+            WHERE account = $1 AND (SELECT state FROM partner_account WHERE id = $1) IS NOT 'DISABLED'";
         sqlx::query(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
         Ok(())
     }

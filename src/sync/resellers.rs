@@ -279,7 +279,9 @@ impl Worker {
             }
             Some(next) => {
                 if open.followed.len() >= PAGES_MAX || !open.followed.insert(next.clone()) {
-                    return Err(Ended::Failed(Box::new(Failure::unreadable("the list of a reseller's customers does not end"))));
+                    return Err(Ended::Failed(Box::new(Failure::unreadable(
+                        "the list of a reseller's customers does not end",
+                    ))));
                 }
                 open.next = Some(next);
                 self.resellers.pass.open = Some(open);

@@ -203,11 +203,11 @@ pub enum HoldRuling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
     /// A minute later: the audit log is to be read again.
-    AtThePoll,
+    Poll,
     /// A quarter of an hour later: so is the list.
-    AtTheList,
+    List,
     /// When the next night begins.
-    AtNight,
+    Night,
 }
 
 /// A table whose writes can fail.
@@ -353,7 +353,7 @@ fn delivery(chance: &mut StdRng) -> Delivery {
 }
 
 fn moment(chance: &mut StdRng) -> Moment {
-    [Moment::AtThePoll, Moment::AtTheList, Moment::AtNight][chance.random_range(0..3)]
+    [Moment::Poll, Moment::List, Moment::Night][chance.random_range(0..3)]
 }
 
 fn table(chance: &mut StdRng) -> Table {

@@ -119,7 +119,7 @@ impl World {
         let Some(answered) = self.slow.pop_front() else { return };
         let tenant = answered.work.tenant_id;
         let before = self.progress(tenant).await;
-        let saved = apply_observations(self.store(), &self.account, &[answered.clone()]).await;
+        let saved = apply_observations(self.store(), &self.account, std::slice::from_ref(&answered)).await;
         if let Err(error) = saved {
             panic!("an answer cannot be applied: {error}");
         }

@@ -254,9 +254,9 @@ impl World {
             sqlx::query(*statement).execute(&mut self.shell).await.expect("broken");
         }
         self.advance(match moment {
-            Moment::AtThePoll => AUDIT_INTERVAL,
-            Moment::AtTheList => LIST_INTERVAL,
-            Moment::AtNight => self.until_night().await,
+            Moment::Poll => AUDIT_INTERVAL,
+            Moment::List => LIST_INTERVAL,
+            Moment::Night => self.until_night().await,
         });
         for _ in 0..ticks {
             self.tick().await;
