@@ -130,7 +130,7 @@ async fn the_owner_of_every_field_can_be_asked_before_somebody_types() {
     let is_guarded = |owned: &&customer_guard::grpc::proto::OwnedField| owned.owner() == FieldOwner::PartnerCenter;
     let locked: BTreeSet<_> = of_linden.fields.iter().filter(is_guarded).map(|owned| owned.field.clone()).collect();
     assert_eq!(locked, guarded().iter().map(ToString::to_string).collect());
-    assert_eq!(of_linden.fields.len(), 39);
+    assert_eq!(of_linden.fields.len(), 40);
     let fix = of_linden.fix.expect("who can change it");
     assert_eq!(fix.actor(), FixActor::Partner);
     assert_eq!(fix.uri, format!("https://portal.example/customers/{}", linden.microsoft_tenant_id));

@@ -29,7 +29,7 @@ async fn the_error_info_names_customer_decision_owner_and_policy() {
     assert_eq!(told.reason(), "FIELD_OWNED_BY_PARTNER_CENTER");
     assert_eq!(told.metadata("customer"), linden.name);
     assert_eq!(told.metadata("decisionId"), told.edit_refused().decision_id);
-    assert_eq!((told.metadata("owner").as_str(), told.metadata("policyRevision").as_str()), ("PARTNER_CENTER", "1"));
+    assert_eq!((told.metadata("owner").as_str(), told.metadata("policyRevision").as_str()), ("PARTNER_CENTER", "2"));
     assert_eq!(told.info().metadata.len(), 4);
     world.end().await;
 }
