@@ -38,7 +38,7 @@ impl Store {
     ) -> Result<Vec<TenantId>, Error> {
         const SELECT: &str = "
             SELECT tenant_id FROM customer_reseller INDEXED BY customer_reseller_of_reseller
-            WHERE reseller_id = $2 AND account = $1 AND ($3 IS NULL OR tenant_id > $3) AND listed
+            WHERE reseller_id = $2 AND account = $1 AND tenant_id > coalesce($3, '') AND listed
             ORDER BY tenant_id LIMIT $4";
         let rows = sqlx::query(SELECT)
             .bind(account.as_str())
@@ -120,9 +120,12 @@ impl Tx {
         account: &PartnerAccountId,
         reseller: TenantId,
     ) -> Result<(), Error> {
-        const FORGET: &str = "DELETE FROM customer_reseller WHERE reseller_id = $2 AND account = $1 AND NOT shown";
+        const FORGET: &str = "
+            DELETE FROM customer_reseller INDEXED BY customer_reseller_of_reseller
+            WHERE reseller_id = $2 AND account = $1 AND NOT shown";
         const UNLIST: &str = "
-            UPDATE customer_reseller SET listed = 0, pending = 1 WHERE reseller_id = $2 AND account = $1 AND listed";
+            UPDATE customer_reseller INDEXED BY customer_reseller_of_reseller SET listed = 0, pending = 1
+            WHERE reseller_id = $2 AND account = $1 AND listed";
         let reseller = reseller.to_string();
         for statement in [FORGET, UNLIST] {
             sqlx::query(statement).bind(account.as_str()).bind(&reseller).execute(self.connection()).await?;

@@ -200,7 +200,7 @@ impl Tx {
         resellers: &[ListedReseller],
     ) -> Result<(), Error> {
         const RENAMED: &str = "
-            UPDATE customer_reseller SET pending = 1
+            UPDATE customer_reseller INDEXED BY customer_reseller_of_reseller SET pending = 1
             WHERE account = $1 AND shown AND reseller_id = (
                 SELECT r.tenant_id FROM reseller r
                 WHERE r.account = $1 AND r.tenant_id = $2 AND (r.display_name, r.mpn_id) IS NOT ($3, $4)

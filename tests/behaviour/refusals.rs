@@ -8,11 +8,11 @@ use customer_guard::grpc::proto::{
 };
 use tonic::Code;
 
-use customer_guard::domain::field::Field;
 use crate::harness::cast::{bakery, change, contact, guarded, linden_profile, member};
 use crate::harness::database::count;
 use crate::harness::told::{Told, fields};
 use crate::harness::{World, eventually};
+use customer_guard::domain::field::Field;
 
 const DECISIONS: &str = "SELECT count(*) FROM decision";
 const CHANGES: &str = "SELECT count(*) FROM change_log";

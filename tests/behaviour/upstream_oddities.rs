@@ -395,7 +395,8 @@ async fn a_clock_that_is_off_is_said_and_changes_nothing_else() {
         let tenant = world.tenants()[0];
         set_knobs(&world, |knobs| knobs.date_skew_seconds = seconds);
         let detail = wait_for_problem(&world, "CLOCK_SKEW").await;
-        assert!(detail.contains("15 minutes"), "{detail}");
+        // The clock may move on between the question and the answer.
+        assert!(detail.contains("15 minutes") || detail.contains("14 minutes"), "{detail}");
         for turn in 0..3 {
             let email = format!("skewed{turn}@example.com");
             world.change_email(tenant, &email);
