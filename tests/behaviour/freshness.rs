@@ -12,7 +12,6 @@ use customer_guard::simulator::operations::AuditTrail;
 use tonic::Code;
 
 use crate::harness::cast::{LINDEN, bakery};
-use crate::harness::database::count;
 use crate::harness::told::{Told, fields};
 use crate::harness::{Plan, World, eventually, micros, soon};
 
@@ -36,13 +35,7 @@ fn gets(world: &World) -> u64 {
 async fn quiet_world_with_linden() -> (World, Customer) {
     let plan = Plan { audit_interval: 12 * HOUR, list_interval: 12 * HOUR, ..Plan::usual() };
     let (world, linden) = World::with_linden_by(plan).await;
-    let owed = "SELECT count(*) FROM upstream_customer WHERE confirms_left > 0 OR settled < marked";
-    eventually("what the audit log said of Linden is confirmed", async || {
-        world.advance(Duration::from_secs(60));
-        let is_read = world.guard.status("contoso").await.audit_polled_at.is_some();
-        (is_read && count(&world.guard.database, owed).await == 0).then_some(())
-    })
-    .await;
+    world.pass_until_confirmed().await;
     let linden = world.guard.get(&linden.name).await;
     (world, linden)
 }

@@ -108,6 +108,7 @@ async fn a_signal_is_looked_at_three_times_and_a_first_sync_once() {
 #[tokio::test]
 async fn a_silent_change_is_found_within_the_promised_time_although_no_night_succeeds() {
     let (world, _) = World::with_linden().await;
+    world.pass_until_confirmed().await;
     let unreadable = Effect::ServerError { status: 503, body: ErrorBody::Empty };
     world.upstream.fault(Fault::always(unreadable).on(Route::List));
     world.change_email_silently(LINDEN, NEW);

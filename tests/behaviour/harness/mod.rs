@@ -227,6 +227,17 @@ impl World {
         .await;
     }
 
+    /// Lets minutes pass until what the audit log said of contoso's customers is confirmed: nobody looks again by itself.
+    pub async fn pass_until_confirmed(&self) {
+        let owed = "SELECT count(*) FROM upstream_customer WHERE confirms_left > 0 OR settled < marked";
+        eventually("what the audit log said is confirmed", async || {
+            self.advance(Duration::from_secs(60));
+            let is_read = self.guard.status("contoso").await.audit_polled_at.is_some();
+            (is_read && database::count(&self.guard.database, owed).await == 0).then_some(())
+        })
+        .await;
+    }
+
     /// Moves the time of the service and of Partner Center alike. A test has one thread, so that nobody acts on the
     /// new time before the test waits for something.
     pub fn advance(&self, by: Duration) {
