@@ -10,6 +10,8 @@ use crate::partner_center::error::{Call, Problem};
 
 /// The longest code that is kept; Microsoft's have up to seven characters.
 const CODE_MAX: usize = 32;
+/// AADSTS700024: the client assertion is not yet or no longer in its time.
+const ASSERTION_UNTIMELY: u64 = 700_024;
 
 /// What an answer of failure of Partner Center says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,15 +120,16 @@ fn code_of(object: Object<'_>) -> Option<String> {
 
 /// What an answer of failure of the sign-in service means (FACTS 1.6).
 ///
-/// Whether to try again depends on `error` and the status alone; the `AADSTS` number only picks the advice, because
-/// Microsoft warns not to depend on it.
+/// Whether to try again depends on `error` and the status, and the `AADSTS` number only picks the advice, because Microsoft
+/// warns not to depend on it. The one exception is a client assertion out of its time: `invalid_client` alone would block
+/// an account for a clock that was set or a request that was long on its way, and every attempt signs another assertion.
 pub(super) fn judge_token_refusal(body: &[u8], status: u16, after: Option<Duration>) -> Problem {
     let document = Document::read(body);
     let object = document.as_ref().ok().and_then(Document::object);
     let error = object.map(|object| object.text_or_empty("error")).unwrap_or_default();
     let number = object.and_then(|object| object.first_number("error_codes"));
     let code = number.map(|number| format!("AADSTS{number}"));
-    let passes = matches!(error, "" | "temporarily_unavailable" | "server_error");
+    let passes = matches!(error, "" | "temporarily_unavailable" | "server_error") || number == Some(ASSERTION_UNTIMELY);
     if passes || status >= 500 || status == 408 {
         return Problem::Refused { status, code, after };
     }
@@ -267,6 +270,7 @@ mod tests {
             (502, "<html>"),
             (404, "no such page"),
             (408, ""),
+            (401, r#"{"error":"invalid_client","error_codes":[700024]}"#),
         ] {
             assert!(matches!(judge_token_refusal(body.as_bytes(), status, None), Problem::Refused { .. }), "{body}");
         }

@@ -61,6 +61,8 @@ pub enum TokenRefusal {
     ExpiredSecret,
     /// `invalid_client`, 700027: the assertion is not signed by a certificate of the application.
     WrongAssertion,
+    /// `invalid_client`, 700024: the assertion is not yet or no longer in its time.
+    UntimelyAssertion,
     /// `unauthorized_client`, 700016.
     ApplicationNotFound,
     /// `invalid_request`, 90002.
@@ -134,6 +136,9 @@ impl Refusal {
             TokenRefusal::ExpiredSecret => (401, "invalid_client", 7_000_222, "The client secret has expired."),
             TokenRefusal::WrongAssertion => {
                 (401, "invalid_client", 700_027, "The certificate is not registered on the application.")
+            }
+            TokenRefusal::UntimelyAssertion => {
+                (401, "invalid_client", 700_024, "Client assertion is not within its valid time range.")
             }
             TokenRefusal::ApplicationNotFound => {
                 (400, "unauthorized_client", 700_016, "Application was not found in the directory.")
@@ -211,9 +216,11 @@ impl SignIns {
         let (begins, ends) = (claims["nbf"].as_i64().unwrap_or(0), claims["exp"].as_i64().unwrap_or(0));
         let now = now.timestamp();
         let is_for_us = text("aud").ends_with(address) && text("iss") == client_id && text("sub") == client_id;
-        let is_timely = begins <= now && now < ends && ends - now <= ASSERTION_SECONDS_MAX;
+        if !(begins <= now && now < ends && ends - now <= ASSERTION_SECONDS_MAX) {
+            return Err(Refusal::of(TokenRefusal::UntimelyAssertion));
+        }
         let id = text("jti");
-        if is_for_us && is_timely && !id.is_empty() && self.used_ids.insert(id) { Ok(()) } else { Err(wrong()) }
+        if is_for_us && !id.is_empty() && self.used_ids.insert(id) { Ok(()) } else { Err(wrong()) }
     }
 
     /// The claims of an assertion, if a registered certificate signed it.

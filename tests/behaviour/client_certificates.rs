@@ -148,6 +148,24 @@ async fn a_certificate_warns_before_its_end_and_blocks_after_it() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn a_clock_that_is_off_blocks_nobody_and_the_next_assertion_is_in_time() {
+    let world = world().await;
+    let made = valid_for(100, noon());
+    register(&world.upstream, "northwind", &made);
+    let ahead = Duration::from_secs(3600);
+    world.upstream.simulator.clock().advance(ahead);
+    world.guard.set_more_credentials("northwind", with_certificate(&world, made.pem())).await.expect("set");
+    let health = world.guard.health("northwind").await;
+    let failed = health.checks.iter().find(|check| !check.passed).expect("a failure");
+    assert_eq!(failed.reason, "SOURCE_UNAVAILABLE", "it passes by itself");
+    // The clock is right again, and nobody sets anything.
+    world.guard.clock.advance(ahead);
+    world.guard.wait_for_first_sync("northwind").await;
+    assert!(world.guard.health("northwind").await.healthy);
+    world.end().await;
+}
+
 /// What the sign-in service answers to an assertion with those claims.
 async fn answered(upstream: &Upstream, certificate: &ClientCertificate, claims: &serde_json::Value) -> u16 {
     let thumbprint = URL_SAFE_NO_PAD.encode(certificate.sha256());

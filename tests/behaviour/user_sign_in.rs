@@ -270,6 +270,7 @@ async fn every_refusal_of_the_sign_in_service_says_what_to_do() {
         (TokenRefusal::WrongSecret, "CLIENT_SECRET_REFUSED"),
         (TokenRefusal::ExpiredSecret, "CLIENT_SECRET_REFUSED"),
         (TokenRefusal::WrongAssertion, "CLIENT_SECRET_REFUSED"),
+        (TokenRefusal::UntimelyAssertion, "SOURCE_UNAVAILABLE"),
         (TokenRefusal::ApplicationNotFound, "APPLICATION_NOT_FOUND"),
         (TokenRefusal::TenantNotFound, "TENANT_NOT_FOUND"),
         (TokenRefusal::InvalidTenant, "TENANT_NOT_FOUND"),

@@ -10,7 +10,7 @@ use tonic::Response;
 
 use crate::harness::told::Told;
 use crate::harness::upstream::Upstream;
-use crate::harness::{Guard, World, eventually};
+use crate::harness::{Guard, World, eventually_or};
 
 /// The partner as an account to be created.
 pub fn account_of(upstream: &Upstream, name: &str) -> PartnerAccount {
@@ -107,8 +107,12 @@ impl Guard {
     }
 
     pub async fn wait_for_problem(&self, id: &str, reason: &str) {
-        eventually(&format!("{id} says {reason}"), async || {
-            self.problem(id).await.filter(|problem| problem.reason == reason && !problem.detail.is_empty())
+        let other = std::cell::RefCell::new(None);
+        let what = || format!("{id} says {reason}, but {:?}", other.borrow());
+        eventually_or(what, async || {
+            let problem = self.problem(id).await;
+            other.replace(problem.as_ref().map(|problem| problem.reason.clone()));
+            problem.filter(|problem| problem.reason == reason && !problem.detail.is_empty())
         })
         .await;
     }

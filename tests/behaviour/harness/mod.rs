@@ -44,7 +44,7 @@ use self::told::Told;
 use self::upstream::{Upstream, noon};
 
 /// How long a state may take to come about before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A sealing key.
 pub const SEALING_KEY: &str = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=";
@@ -540,7 +540,12 @@ pub fn micros(time: prost_types::Timestamp) -> i64 {
 }
 
 /// Waits until `state` is there; looks again and again, and gives up after a while.
-pub async fn eventually<T>(what: &str, mut state: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn eventually<T>(what: &str, state: impl AsyncFnMut() -> Option<T>) -> T {
+    eventually_or(|| what.to_owned(), state).await
+}
+
+/// Waits until `state` is there; `what` is asked for only when that was in vain.
+pub async fn eventually_or<T>(what: impl Fn() -> String, mut state: impl AsyncFnMut() -> Option<T>) -> T {
     let look = async {
         loop {
             if let Some(found) = state().await {
@@ -549,7 +554,7 @@ pub async fn eventually<T>(what: &str, mut state: impl AsyncFnMut() -> Option<T>
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| panic!("in vain: {what}"))
+    tokio::time::timeout(PATIENCE, look).await.unwrap_or_else(|_| panic!("in vain: {}", what()))
 }
 
 /// Runs a future that must end soon.
