@@ -27,7 +27,7 @@ const STEP: Duration = Duration::from_secs(20);
 const STEPS_PER_HINT: usize = 9;
 const HOUR: Duration = Duration::from_secs(3600);
 /// Real time after which a step counts as over, whoever is not done.
-const STEP_PATIENCE: Duration = Duration::from_secs(20);
+const STEP_PATIENCE: Duration = Duration::from_secs(120);
 
 fn names() -> Vec<&'static str> {
     (0..ACCOUNTS).map(|number| &*Box::leak(format!("p{number:02}").into_boxed_str())).collect()
