@@ -44,7 +44,7 @@ use self::told::Told;
 use self::upstream::{Upstream, noon};
 
 /// How long a state may take to come about before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A sealing key.
 pub const SEALING_KEY: &str = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=";
