@@ -206,13 +206,14 @@ impl Fleet {
         self.world.upstream.simulator.customers(partner).iter().map(|customer| customer.id).collect()
     }
 
-    /// Waits until the account says that it has that trouble.
+    /// Lets time pass until the account says that it has that trouble; it rests between its attempts.
     async fn assert_in_trouble(
         &self,
         account: &str,
         is_in_trouble: impl Fn(&customer_guard::grpc::proto::SyncStatus) -> bool,
     ) {
         eventually(&format!("{account} is in trouble"), async || {
+            self.world.advance(STEP);
             is_in_trouble(&self.world.guard.status(account).await).then_some(())
         })
         .await;
