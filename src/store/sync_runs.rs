@@ -223,8 +223,9 @@ impl Store {
         }
     }
 
-    /// The active customers that no page of the run held and that were known before it began.
-    pub async fn missing_in_listing(&self, run: &SyncRun) -> Result<Vec<TenantId>, Error> {
+    /// The active customers that no page of the run held, nor the `last` one, which is not saved yet, and that were known
+    /// before it began.
+    pub async fn missing_in_listing(&self, run: &SyncRun, last: &[ListedCustomer]) -> Result<Vec<TenantId>, Error> {
         const PAGES: &str = "SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2";
         const KNOWN: &str = "
             SELECT c.microsoft_tenant_id FROM customer c
@@ -232,7 +233,7 @@ impl Store {
             WHERE c.account = $1 AND c.relationship = 'ACTIVE' AND u.first_seen_at < $2
             UNION ALL
             SELECT p.tenant_id FROM pending_link p WHERE p.account = $1 AND p.noted_at < $2";
-        let mut listed = HashSet::new();
+        let mut listed: HashSet<_> = last.iter().map(|customer| *customer.tenant_id.uuid().as_bytes()).collect();
         let mut pages = sqlx::query(PAGES).bind(run.account.as_str()).bind(run.id.to_string()).fetch(&self.readers);
         while let Some(row) = pages.try_next().await? {
             let ids: &[u8] = row.try_get(0)?;
