@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 
 use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
 
 use crate::domain::ids::TenantId;
 use crate::domain::look::{LookCause, LookReason};
@@ -43,18 +44,22 @@ impl Tx {
         everyone: bool,
     ) -> Result<(Noted, Vec<u8>), Error> {
         let mut met = self.listed_before(run, entries).await?;
-        let mut noted = Noted::default();
         let mut ids = Vec::with_capacity(entries.len() * 16);
-        for entry in entries {
-            let wanted = if met.insert(entry.tenant_id) {
-                ids.extend_from_slice(entry.tenant_id.uuid().as_bytes());
-                noted.listed += 1;
-                self.note_listed(run, entry, everyone).await?
-            } else {
-                noted.duplicates += 1;
-                self.note_listed_again(run, entry, everyone).await?
-            };
-            noted.wanted += u64::from(wanted);
+        let (first, mut again): (Vec<&ListedCustomer>, Vec<&ListedCustomer>) =
+            entries.iter().partition(|entry| met.insert(entry.tenant_id));
+        for entry in &first {
+            ids.extend_from_slice(entry.tenant_id.uuid().as_bytes());
+        }
+        let count = |entries: &[&ListedCustomer]| u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        let mut noted = Noted { listed: count(&first), duplicates: count(&again), wanted: 0 };
+        noted.wanted += self.note_listed(run, &first, everyone).await?;
+        // Several further entries about one customer are noted one after the other.
+        while !again.is_empty() {
+            let mut met = HashSet::new();
+            let (round, later): (Vec<&ListedCustomer>, Vec<&ListedCustomer>) =
+                again.into_iter().partition(|entry| met.insert(entry.tenant_id));
+            noted.wanted += self.note_listed_again(run, &round, everyone).await?;
+            again = later;
         }
         Ok((noted, ids))
     }
@@ -79,41 +84,44 @@ impl Tx {
         Ok(met)
     }
 
-    /// Remembers what the list says of a customer, and wants it looked at when that is new or `everyone` is wanted.
-    /// Returns whether it will be looked at: a paused one is only marked.
-    async fn note_listed(&mut self, run: &SyncRun, listed: &ListedCustomer, everyone: bool) -> Result<bool, Error> {
+    /// Remembers what the list says of different customers, and wants those looked at of whom it is new, or all when
+    /// `everyone` is wanted. Returns how many will be looked at: a paused one is only marked.
+    async fn note_listed(&mut self, run: &SyncRun, listed: &[&ListedCustomer], everyone: bool) -> Result<u64, Error> {
         // A full run learns anew how often the list shows a customer; it looks at everybody, so that this costs nothing.
         const UPSERT: &str = "
             INSERT INTO upstream_customer
                 (account, tenant_id, listed_name, listed_domain, listed_relationship, marked, priority, wanted_by_run,
                  not_before, first_seen_at, confirms_left, cause, newest_cause)
-            VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $8, $10, $12, $12)
+            SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, 1, $3, $4, $5, $5, $7, $9, $9
+            FROM json_each($2) WHERE true
             ON CONFLICT (account, tenant_id) DO UPDATE SET
-                listed_name = $3, listed_domain = $4, listed_relationship = $5, listed_also = NULL, missing_runs = 0,
+                listed_name = excluded.listed_name, listed_domain = excluded.listed_domain,
+                listed_relationship = excluded.listed_relationship, listed_also = NULL, missing_runs = 0,
                 removal_recorded_at = CASE WHEN missing_runs > 0 OR listed_name IS NULL THEN NULL ELSE removal_recorded_at END,
-                (confirms_left, confirm_at) = (SELECT iif(unlike, $11, confirms_left), iif(unlike, NULL, confirm_at) FROM
-                    (SELECT missing_runs > 0 OR ((listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)
-                        AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value = json_array($3, $4, $5))) AS unlike)),
+                (confirms_left, confirm_at) = (SELECT iif(unlike, $8, confirms_left), iif(unlike, NULL, confirm_at) FROM
+                    (SELECT missing_runs > 0 OR ((listed_name, listed_domain, listed_relationship)
+                        IS NOT (excluded.listed_name, excluded.listed_domain, excluded.listed_relationship)
+                        AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value =
+                            json_array(excluded.listed_name, excluded.listed_domain, excluded.listed_relationship))) AS unlike)),
                 marked = marked + 1,
-                cause = CASE WHEN settled < marked AND priority >= $6 THEN cause ELSE $12 END,
-                newest_cause = $12,
-                priority = CASE WHEN settled < marked THEN max(priority, $6) ELSE $6 END,
+                cause = CASE WHEN settled < marked AND priority >= $3 THEN cause ELSE $9 END,
+                newest_cause = $9,
+                priority = CASE WHEN settled < marked THEN max(priority, $3) ELSE $3 END,
                 wanted_by_run = CASE WHEN settled < marked AND wanted_by_run IN (
                     SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
-                ) THEN wanted_by_run ELSE $7 END,
-                not_before = CASE WHEN settled < marked THEN min(not_before, $8) ELSE $8 END
-            WHERE $9 OR missing_runs > 0
-                OR ((listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)
-                    AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value = json_array($3, $4, $5)))
+                ) THEN wanted_by_run ELSE $4 END,
+                not_before = CASE WHEN settled < marked THEN min(not_before, $5) ELSE $5 END
+            WHERE $6 OR missing_runs > 0
+                OR ((listed_name, listed_domain, listed_relationship)
+                        IS NOT (excluded.listed_name, excluded.listed_domain, excluded.listed_relationship)
+                    AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value =
+                        json_array(excluded.listed_name, excluded.listed_domain, excluded.listed_relationship)))
             RETURNING paused_at IS NULL";
         let priority = if everyone { Priority::Sweep } else { Priority::Listed };
         let now = self.now().micros();
-        let done = sqlx::query(UPSERT)
+        let noted = sqlx::query(UPSERT)
             .bind(run.account.as_str())
-            .bind(listed.tenant_id.to_string())
-            .bind(&listed.company_name)
-            .bind(&listed.domain)
-            .bind(&listed.relationship)
+            .bind(as_json(listed))
             .bind(priority as i64)
             .bind(run.id.to_string())
             .bind(now)
@@ -121,56 +129,71 @@ impl Tx {
             .bind(confirmations::owed_after(priority))
             .bind(confirmations::owed_after(Priority::Listed))
             .bind(reason_of(run).cause.name())
-            .fetch_optional(self.connection())
+            .fetch_all(self.connection())
             .await?;
-        Ok(done.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+        count_true(&noted)
     }
 
-    /// Remembers a further entry about a customer that the run has listed, and wants it looked at when that is new and
-    /// not everybody is looked at anyway. Returns whether that makes it one more to look at.
+    /// Remembers further entries about different customers that the run has listed, and wants those looked at of whom
+    /// that is new when not everybody is looked at anyway. Returns how many more that makes to look at.
     async fn note_listed_again(
         &mut self,
         run: &SyncRun,
-        listed: &ListedCustomer,
+        listed: &[&ListedCustomer],
         everyone: bool,
-    ) -> Result<bool, Error> {
-        // Of the entries, the first in their order stands for all, whichever came first.
+    ) -> Result<u64, Error> {
+        // Of the entries, the first in their order stands for all, whichever came first. Materialized with its account,
+        // so that SQLite has no other way than to look for each by its key.
         const UPDATE: &str = "
+            WITH entry (of_account, shown, name, domain, relationship) AS MATERIALIZED (
+                SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2)
+            )
             UPDATE upstream_customer SET
                 (listed_name, listed_domain, listed_relationship) = (SELECT
-                    iif(first, $3, listed_name), iif(first, $4, listed_domain), iif(first, $5, listed_relationship)
-                    FROM (SELECT ($3, $4, $5) < (listed_name, listed_domain, listed_relationship) AS first)),
-                listed_also = (SELECT json_group_array(json(entry)) FROM (
-                    SELECT json_array(listed_name, listed_domain, listed_relationship) AS entry
+                    iif(first, name, listed_name), iif(first, domain, listed_domain), iif(first, relationship, listed_relationship)
+                    FROM (SELECT (name, domain, relationship) < (listed_name, listed_domain, listed_relationship) AS first)),
+                listed_also = (SELECT json_group_array(json(one)) FROM (
+                    SELECT json_array(listed_name, listed_domain, listed_relationship) AS one
                     UNION SELECT value FROM json_each(listed_also)
-                    UNION SELECT json_array($3, $4, $5) ORDER BY 1)),
-                marked = marked + NOT $9,
-                confirms_left = iif($9, confirms_left, $10), confirm_at = iif($9, confirm_at, NULL),
-                cause = CASE WHEN $9 OR (settled < marked AND priority >= $6) THEN cause ELSE $11 END,
-                newest_cause = iif($9, newest_cause, $11),
-                priority = CASE WHEN $9 THEN priority WHEN settled < marked THEN max(priority, $6) ELSE $6 END,
-                wanted_by_run = CASE WHEN $9 OR (settled < marked AND wanted_by_run IN (
+                    UNION SELECT json_array(name, domain, relationship) ORDER BY 1)),
+                marked = marked + NOT $6,
+                confirms_left = iif($6, confirms_left, $7), confirm_at = iif($6, confirm_at, NULL),
+                cause = CASE WHEN $6 OR (settled < marked AND priority >= $3) THEN cause ELSE $8 END,
+                newest_cause = iif($6, newest_cause, $8),
+                priority = CASE WHEN $6 THEN priority WHEN settled < marked THEN max(priority, $3) ELSE $3 END,
+                wanted_by_run = CASE WHEN $6 OR (settled < marked AND wanted_by_run IN (
                     SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
-                )) THEN wanted_by_run ELSE $7 END,
-                not_before = CASE WHEN $9 THEN not_before WHEN settled < marked THEN min(not_before, $8) ELSE $8 END
-            WHERE account = $1 AND tenant_id = $2 AND (listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)
-                AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value = json_array($3, $4, $5))
-            RETURNING NOT $9 AND paused_at IS NULL AND settled + 1 = marked";
+                )) THEN wanted_by_run ELSE $4 END,
+                not_before = CASE WHEN $6 THEN not_before WHEN settled < marked THEN min(not_before, $5) ELSE $5 END
+            FROM entry WHERE account = of_account AND tenant_id = shown
+                AND (listed_name, listed_domain, listed_relationship) IS NOT (name, domain, relationship)
+                AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value = json_array(name, domain, relationship))
+            RETURNING NOT $6 AND paused_at IS NULL AND settled + 1 = marked";
         let now = self.now().micros();
-        let done = sqlx::query(UPDATE)
+        let noted = sqlx::query(UPDATE)
             .bind(run.account.as_str())
-            .bind(listed.tenant_id.to_string())
-            .bind(&listed.company_name)
-            .bind(&listed.domain)
-            .bind(&listed.relationship)
+            .bind(as_json(listed))
             .bind(Priority::Listed as i64)
             .bind(run.id.to_string())
             .bind(now)
             .bind(everyone)
             .bind(confirmations::owed_after(Priority::Listed))
             .bind(reason_of(run).cause.name())
-            .fetch_optional(self.connection())
+            .fetch_all(self.connection())
             .await?;
-        Ok(done.map(|row| row.try_get(0)).transpose()?.unwrap_or(false))
+        count_true(&noted)
     }
+}
+
+/// Entries as a statement reads them: who, and what the list says.
+fn as_json(entries: &[&ListedCustomer]) -> String {
+    serde_json::Value::from_iter(entries.iter().map(|entry| {
+        let ListedCustomer { tenant_id, company_name, domain, relationship } = entry;
+        serde_json::json!([tenant_id.to_string(), company_name, domain, relationship])
+    }))
+    .to_string()
+}
+
+fn count_true(rows: &[SqliteRow]) -> Result<u64, Error> {
+    rows.iter().try_fold(0, |count, row| Ok(count + u64::from(row.try_get::<bool, _>(0)?)))
 }

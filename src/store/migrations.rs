@@ -7,7 +7,7 @@ use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
 use sqlx::sqlite::SqlitePool;
 
 /// Number, name and text of every migration.
-const SQLITE: [(i64, &str, &str); 14] = [
+const SQLITE: [(i64, &str, &str); 15] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -22,6 +22,7 @@ const SQLITE: [(i64, &str, &str); 14] = [
     (12, "credential_trials", include_str!("../../migrations/sqlite/0012_credential_trials.sql")),
     (13, "run_details", include_str!("../../migrations/sqlite/0013_run_details.sql")),
     (14, "webhook_secrets", include_str!("../../migrations/sqlite/0014_webhook_secrets.sql")),
+    (15, "scale", include_str!("../../migrations/sqlite/0015_scale.sql")),
 ];
 
 /// Why the schema cannot be used.

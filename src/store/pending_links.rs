@@ -188,11 +188,19 @@ impl Tx {
         account: &PartnerAccountId,
         tenant: TenantId,
     ) -> Result<(), Error> {
-        sqlx::query("DELETE FROM pending_link WHERE account = $1 AND tenant_id = $2")
-            .bind(account.as_str())
-            .bind(tenant.to_string())
-            .execute(self.connection())
-            .await?;
+        self.forget_pending_links(account, &[tenant]).await
+    }
+
+    /// These tenants wait no longer, if they did.
+    pub(super) async fn forget_pending_links(
+        &mut self,
+        account: &PartnerAccountId,
+        tenants: &[TenantId],
+    ) -> Result<(), Error> {
+        const DELETE: &str = "
+            DELETE FROM pending_link WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
+        let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        sqlx::query(DELETE).bind(account.as_str()).bind(tenants.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 

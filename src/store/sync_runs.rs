@@ -434,14 +434,21 @@ impl Tx {
         Ok(())
     }
 
-    /// The run fetched one more customer.
-    pub async fn count_fetched(&mut self, account: &PartnerAccountId, run: RunId, usable: bool) -> Result<(), Error> {
+    /// The run fetched so many more customers; the records of `unusable` of them could not be applied.
+    pub async fn count_fetched(
+        &mut self,
+        account: &PartnerAccountId,
+        run: RunId,
+        fetched: u32,
+        unusable: u32,
+    ) -> Result<(), Error> {
         sqlx::query(
-            "UPDATE sync_run SET fetched = fetched + 1, unusable = unusable + $3 WHERE account = $1 AND id = $2",
+            "UPDATE sync_run SET fetched = fetched + $3, unusable = unusable + $4 WHERE account = $1 AND id = $2",
         )
         .bind(account.as_str())
         .bind(run.to_string())
-        .bind(i64::from(!usable))
+        .bind(fetched)
+        .bind(unusable)
         .execute(self.connection())
         .await?;
         Ok(())

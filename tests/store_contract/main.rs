@@ -20,6 +20,7 @@ macro_rules! contract {
 mod bench;
 
 mod backstop;
+mod batches;
 mod change_feed;
 mod change_retention;
 mod dirty;
