@@ -263,15 +263,27 @@ impl World {
         self.list_read_since(self.guard.clock.now()).await
     }
 
-    /// Waits until a list was read that began at that time or later.
+    /// Waits until a list was read that began at that time or later. One that had begun before and ended since puts the
+    /// next one off: then another interval passes.
     pub async fn list_read_since(&self, from: Timestamp) -> proto::SyncRun {
-        let is_it = |run: &proto::SyncRun| {
-            run.kind() == proto::SyncRunKind::ListDiff
-                && run.state() == proto::SyncRunState::Succeeded
-                && run.start_time.is_some_and(|at| micros(at) >= from.micros())
-        };
-        let read = async || self.guard.runs("contoso").await.into_iter().find(is_it);
-        eventually("the list is read", read).await
+        let since =
+            |at: Option<prost_types::Timestamp>, from: Timestamp| at.is_some_and(|at| micros(at) >= from.micros());
+        let mut waited_from = from;
+        eventually("the list is read", async || {
+            let runs = self.guard.runs("contoso").await;
+            let mut lists = runs.iter().filter(|run| run.kind() == proto::SyncRunKind::ListDiff);
+            let is_done = |run: &&proto::SyncRun| run.state() == proto::SyncRunState::Succeeded;
+            if let Some(read) = lists.clone().filter(is_done).find(|run| since(run.start_time, from)) {
+                return Some(read.clone());
+            }
+            let has_begun = lists.clone().any(|run| since(run.start_time, waited_from));
+            if !has_begun && lists.any(|run| since(run.end_time, waited_from)) {
+                self.advance(self.plan.list_interval);
+                waited_from = self.guard.clock.now();
+            }
+            None
+        })
+        .await
     }
 
     /// Lets the time pass until the next night has begun, and waits until it is done.
