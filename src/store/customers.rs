@@ -1,6 +1,6 @@
 //! Customers: reading them, and the two doors through which they are written.
 //!
-//! Door one is [`Tx::save_edit`] (and [`Tx::save_new`]): a caller, reviewed. Door two is [`Tx::save_plan`]: Partner
+//! Door one is [`Tx::save_edit`] (and [`Tx::save_new`]): a caller, reviewed. Door two is [`Tx::save_plans`]: Partner
 //! Center, by right; a link takes it as well, and what undoes the link gives back what was there. [`Tx::save_departure`]
 //! only ends or holds a relationship, [`Tx::save_pause`] only its synchronization, [`Tx::level_resellers`] who serves it. Each writes the change log with it.
 
@@ -242,21 +242,8 @@ impl Tx {
         Ok(after)
     }
 
-    /// Stores what an observation means, the answer to that work: door two.
-    pub async fn save_plan(
-        &mut self,
-        plan: &Plan,
-        observation: &Observation,
-        account: &PartnerAccountId,
-        work: DirtyCustomer,
-    ) -> Result<SavedPlan, Error> {
-        let saved = self.save_step(plan, observation, account, work).await?;
-        self.note_saved(account, &[(observation, work, saved)]).await?;
-        Ok(saved)
-    }
-
-    /// As [`Tx::save_plan`], for observations of different customers, the answers to those works. What is written alike
-    /// for all of them is one statement: a night has a plan for every customer there is.
+    /// Stores what observations of different customers mean, the answers to those works: door two. What is written alike
+    /// for all of them is one statement, because a night has a plan for every customer there is.
     pub async fn save_plans(
         &mut self,
         account: &PartnerAccountId,

@@ -2,7 +2,7 @@
 //!
 //! One concrete [`Store`], cheap to clone. Reads are methods of the store and use the reader connections;
 //! writes are methods of [`Tx`], reached only through [`Store::write`]. There is no method that writes a
-//! contact: [`Tx::save_edit`] takes proof of a review, [`Tx::save_plan`] takes a plan made from an observation.
+//! contact: [`Tx::save_edit`] takes proof of a review, [`Tx::save_plans`] takes plans made from observations.
 
 mod account_records;
 mod accounts;

@@ -13,7 +13,7 @@ use customer_guard::domain::edit::{CustomerEdit, Wish};
 use customer_guard::domain::ids::{CustomerId, Epoch, PartnerAccountId, RunId, TenantId, Ticket};
 use customer_guard::domain::look::{LookCause, LookReason};
 use customer_guard::domain::observation::{MicrosoftProfile, Observation, ObservationMark, Observed};
-use customer_guard::domain::reconcile;
+use customer_guard::domain::reconcile::{self, Plan};
 use customer_guard::domain::review::{AllowedEdit, Review, review};
 use customer_guard::store::{DirtyCustomer, Error, Priority, Saved, SavedPlan, Store, Tx};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -152,7 +152,7 @@ impl Bench {
             .write("observe", async |tx| {
                 let local = tx.customer_of_tenant_for_update(account, observation.tenant_id).await?;
                 let plan = reconcile::plan(account, local.as_ref(), &observation, tx.now());
-                tx.save_plan(&plan, &observation, account, DirtyCustomer { run, ..work(number) }).await
+                save_one(tx, plan, &observation, account, DirtyCustomer { run, ..work(number) }).await
             })
             .await
     }
@@ -265,4 +265,16 @@ pub fn work(number: u32) -> DirtyCustomer {
         run: None,
         cause: Some(LookCause::Refresh),
     }
+}
+
+/// Saves the plan of one observation.
+pub async fn save_one(
+    tx: &mut Tx,
+    plan: Plan,
+    observation: &Observation,
+    account: &PartnerAccountId,
+    work: DirtyCustomer,
+) -> Result<SavedPlan, Error> {
+    let saved = tx.save_plans(account, &[(plan, observation, work)]).await?;
+    Ok(saved[0])
 }

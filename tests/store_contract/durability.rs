@@ -8,7 +8,7 @@ use customer_guard::domain::create::{CustomerDraft, admit};
 use customer_guard::store::Error;
 use futures::future::poll_fn;
 
-use crate::bench::{Bench, email, note, tenant, work, write_something};
+use crate::bench::{Bench, email, note, save_one, tenant, work, write_something};
 
 contract! {
     a_committed_write_is_visible_at_once,
@@ -133,7 +133,7 @@ async fn an_error_quotes_no_row(bench: Bench) {
                 customer_guard::domain::observation::Observed::Present(crate::bench::profile("Secretperson")),
             );
             let plan = customer_guard::domain::reconcile::plan(&bench.account, None, &observation, tx.now());
-            tx.save_plan(&plan, &observation, &bench.account, work(1)).await
+            save_one(tx, plan, &observation, &bench.account, work(1)).await
         })
         .await
         .expect_err("a tenant has one customer");

@@ -8,7 +8,7 @@ use customer_guard::domain::reconcile;
 use customer_guard::domain::removal::{RemovalEvidence, end, hold};
 use customer_guard::store::{Error, Priority, Saved, SavedPlan};
 
-use crate::bench::{Bench, allowed, email, mark, note, observed, profile, work};
+use crate::bench::{Bench, allowed, email, mark, note, observed, profile, save_one, work};
 
 contract! {
     a_first_observation_makes_a_customer_that_comes_back_whole,
@@ -100,7 +100,7 @@ async fn an_observation_planned_before_a_newer_one_was_saved_is_not_saved(bench:
     let plan = reconcile::plan(&bench.account, Some(&before), &slow, bench.clock.now());
     // The newer answer agrees, so the revision does not move.
     bench.observe(1, mark(1, 12), Observed::Present(profile("Ada"))).await.expect("it is saved");
-    let saved = bench.store.write("slow", async |tx| tx.save_plan(&plan, &slow, &bench.account, work(1)).await).await;
+    let saved = bench.store.write("slow", async |tx| save_one(tx, plan, &slow, &bench.account, work(1)).await).await;
     assert!(matches!(saved, Err(Error::Backstop(_) | Error::Corrupt(_))), "{saved:?}");
     assert_eq!(bench.of_tenant(1).await.primary_contact, before.primary_contact);
 }
