@@ -19,12 +19,13 @@ mod value;
 mod webhook;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::app;
 use crate::grpc::WatchLimits;
 use crate::sealing::SealingKeys;
 use crate::telemetry;
+use crate::store::DatabaseAddress;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};
@@ -82,7 +83,7 @@ impl Config {
     }
 
     /// Reads only where the database is: a migration needs neither accounts nor their secrets.
-    pub fn read_database(sources: Sources<'_>) -> Result<PathBuf, Problems> {
+    pub fn read_database(sources: Sources<'_>) -> Result<DatabaseAddress, Problems> {
         read_one(sources, service::database)
     }
 

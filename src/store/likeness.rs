@@ -3,13 +3,12 @@
 //! The few alike are found among the many by their names. Without statistics SQLite would rather read every customer of
 //! the account and then look for its name, so those questions fix the order by CROSS JOIN.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::domain::customer::Customer;
 use crate::domain::ids::{CustomerId, PartnerAccountId, TenantId};
 use crate::domain::likeness::{CANDIDATES_MAX, Candidate, KEY_REVISION, Likeness, match_key};
 use crate::store::customer_row::{self, customer_columns, customer_tables};
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::{Error, Store, Tx};
 
 /// By which rules the stored names were made.
@@ -25,7 +24,7 @@ pub(super) const fn likeness_name(likeness: Likeness) -> &'static str {
 }
 
 /// The candidate in the columns `customer_id` and `reason`.
-pub(super) fn candidate(row: &SqliteRow) -> Result<Candidate, Error> {
+pub(super) fn candidate(row: &Row) -> Result<Candidate, Error> {
     let corrupt = |column: &str| Error::Corrupt(format!("a candidate's {column}"));
     let reason: &str = row.try_get("reason")?;
     let named = [Likeness::SameDomain, Likeness::SameNameAndCountry].into_iter();
@@ -39,9 +38,9 @@ impl Store {
     /// Makes the names that customers are compared by, if they were not made by the present rules: after a migration,
     /// and after a release that compares otherwise. One that breaks off begins anew.
     pub(super) async fn make_match_keys(&self) -> Result<(), Error> {
-        let mut last = Some(0);
-        while let Some(after) = last {
-            last = self.write("make_match_keys", async |tx| tx.make_some_match_keys(after).await).await?;
+        let mut last = Some((String::new(), String::new()));
+        while let Some((account, id)) = last {
+            last = self.write("make_match_keys", async |tx| tx.make_some_match_keys(&account, &id).await).await?;
         }
         Ok(())
     }
@@ -49,19 +48,17 @@ impl Store {
 
 impl Tx {
     /// Makes the names of the customers after that row; returns the last one, or nothing when all are made.
-    async fn make_some_match_keys(&mut self, after: i64) -> Result<Option<i64>, Error> {
+    async fn make_some_match_keys(&mut self, account: &str, id: &str) -> Result<Option<(String, String)>, Error> {
         const SELECT: &str = concat!(
             "SELECT ",
             customer_columns!(),
-            // Last: a row is read as a customer by the places of its columns.
-            ", c.rowid AS place",
             customer_tables!(),
-            "WHERE c.rowid > $1 ORDER BY c.rowid LIMIT $2"
+            "WHERE (c.account, c.id) > ($1, $2) ORDER BY c.account, c.id LIMIT $3"
         );
         const DONE: &str = "
             INSERT INTO store_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
         let revision = KEY_REVISION.to_string();
-        let made_by = sqlx::query("SELECT 1 FROM store_meta WHERE name = $1 AND value = $2")
+        let made_by = statement("SELECT 1 FROM store_meta WHERE name = $1 AND value = $2")
             .bind(KEYS_MADE_BY)
             .bind(&revision)
             .fetch_optional(self.connection())
@@ -69,14 +66,14 @@ impl Tx {
         if made_by.is_some() {
             return Ok(None);
         }
-        let rows = sqlx::query(SELECT).bind(after).bind(BATCH).fetch_all(self.connection()).await?;
+        let rows = statement(SELECT).bind(account).bind(id).bind(BATCH).fetch_all(self.connection()).await?;
         for row in &rows {
             self.note_match_key(&customer_row::customer(row)?).await?;
         }
         if let Some(last) = rows.last() {
-            return Ok(Some(last.try_get("place")?));
+            return Ok(Some((last.try_get("account")?, last.try_get("id")?)));
         }
-        sqlx::query(DONE).bind(KEYS_MADE_BY).bind(revision).execute(self.connection()).await?;
+        statement(DONE).bind(KEYS_MADE_BY).bind(revision).execute(self.connection()).await?;
         Ok(None)
     }
 
@@ -84,8 +81,8 @@ impl Tx {
     pub(super) async fn note_match_key(&mut self, customer: &Customer) -> Result<(), Error> {
         const UPSERT: &str = "
             INSERT INTO customer_match (account, customer_id, match_key) VALUES ($1, $2, $3)
-            ON CONFLICT (account, customer_id) DO UPDATE SET match_key = $3 WHERE match_key IS NOT $3";
-        sqlx::query(UPSERT)
+            ON CONFLICT (account, customer_id) DO UPDATE SET match_key = $3 WHERE customer_match.match_key IS DISTINCT FROM $3";
+        statement(UPSERT)
             .bind(customer.account.as_str())
             .bind(customer.id.to_string())
             .bind(match_key(customer))
@@ -104,9 +101,9 @@ impl Tx {
                 SELECT c.id, 'SAME_NAME_AND_COUNTRY' AS reason FROM customer_match m
                 CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
                 WHERE m.account = $1 AND m.match_key = $3 AND c.deleted_at IS NULL
-            )
+            ) AS alike
             WHERE id <> $4 GROUP BY id ORDER BY min(reason), id LIMIT $5";
-        let rows = sqlx::query(SELECT)
+        let rows = statement(SELECT)
             .bind(new.account.as_str())
             .bind(new.domain.to_lowercase())
             .bind(match_key(new))
@@ -128,10 +125,10 @@ impl Tx {
                 SELECT c.id, 'SAME_NAME_AND_COUNTRY' AS reason FROM customer_match m
                 CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
                 WHERE m.account = $1 AND m.match_key = $3 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
-            )
+            ) AS alike
             WHERE id NOT IN (SELECT customer_id FROM dismissed_link WHERE account = $1 AND tenant_id = $4)
             GROUP BY id ORDER BY min(reason), id LIMIT $5";
-        let rows = sqlx::query(SELECT)
+        let rows = statement(SELECT)
             .bind(newcomer.account.as_str())
             .bind(newcomer.domain.to_lowercase())
             .bind(match_key(newcomer))
@@ -162,10 +159,10 @@ impl Tx {
                 CROSS JOIN customer_match m ON m.account = p.account AND m.match_key = p.match_key
                 CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
                 WHERE p.account = $1 AND p.tenant_id = $2 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
-            ) WHERE true
+            ) AS alike WHERE true
             ON CONFLICT (account, tenant_id, customer_id) DO NOTHING";
         let now = self.now().micros();
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(by)
@@ -187,7 +184,7 @@ impl Tx {
             INSERT INTO dismissed_link (account, tenant_id, customer_id, dismissed_by, at) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (account, tenant_id, customer_id) DO NOTHING";
         let now = self.now().micros();
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(customer.to_string())

@@ -6,11 +6,10 @@
 
 use std::collections::HashSet;
 
-use sqlx::Row;
-
 use crate::domain::ids::TenantId;
 use crate::domain::look::{LookCause, LookReason};
 use crate::domain::observation::ListedCustomer;
+use crate::store::statement::statement;
 use crate::store::{Error, Priority, RunCause, RunKind, SyncRun, Tx, confirmations};
 
 /// The reason for the looks that a run wants.
@@ -62,7 +61,7 @@ impl Tx {
     /// Which customers of a page an earlier page of the run held.
     async fn listed_before(&mut self, run: &SyncRun, page: &[ListedCustomer]) -> Result<HashSet<TenantId>, Error> {
         let here: HashSet<[u8; 16]> = page.iter().map(|entry| entry.tenant_id.uuid().into_bytes()).collect();
-        let pages = sqlx::query("SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2")
+        let pages = statement("SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2")
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .fetch_all(self.connection())
@@ -84,31 +83,37 @@ impl Tx {
     async fn note_listed(&mut self, run: &SyncRun, listed: &ListedCustomer, everyone: bool) -> Result<bool, Error> {
         // A full run learns anew how often the list shows a customer; it looks at everybody, so that this costs nothing.
         const UPSERT: &str = "
-            INSERT INTO upstream_customer
+            INSERT INTO upstream_customer AS u
                 (account, tenant_id, listed_name, listed_domain, listed_relationship, marked, priority, wanted_by_run,
                  not_before, first_seen_at, confirms_left, cause, newest_cause)
             VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8, $8, $10, $12, $12)
             ON CONFLICT (account, tenant_id) DO UPDATE SET
                 listed_name = $3, listed_domain = $4, listed_relationship = $5, listed_also = NULL, missing_runs = 0,
-                removal_recorded_at = CASE WHEN missing_runs > 0 OR listed_name IS NULL THEN NULL ELSE removal_recorded_at END,
-                (confirms_left, confirm_at) = (SELECT iif(unlike, $11, confirms_left), iif(unlike, NULL, confirm_at) FROM
-                    (SELECT missing_runs > 0 OR ((listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)
-                        AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value = json_array($3, $4, $5))) AS unlike)),
-                marked = marked + 1,
-                cause = CASE WHEN settled < marked AND priority >= $6 THEN cause ELSE $12 END,
+                removal_recorded_at =
+                    CASE WHEN u.missing_runs > 0 OR u.listed_name IS NULL THEN NULL ELSE u.removal_recorded_at END,
+                (confirms_left, confirm_at) = (
+                    SELECT CASE WHEN unlike THEN $11 ELSE u.confirms_left END, CASE WHEN unlike THEN NULL ELSE u.confirm_at END
+                    FROM (SELECT u.missing_runs > 0
+                        OR ((u.listed_name, u.listed_domain, u.listed_relationship) IS DISTINCT FROM ($3, $4, $5)
+                            AND NOT EXISTS (SELECT 1 FROM json_each(u.listed_also)
+                                WHERE value = '[' || json_quote($3) || ',' || json_quote($4) || ',' || json_quote($5) || ']'))
+                        AS unlike) AS compared),
+                marked = u.marked + 1,
+                cause = CASE WHEN u.settled < u.marked AND u.priority >= $6 THEN u.cause ELSE $12 END,
                 newest_cause = $12,
-                priority = CASE WHEN settled < marked THEN max(priority, $6) ELSE $6 END,
-                wanted_by_run = CASE WHEN settled < marked AND wanted_by_run IN (
+                priority = CASE WHEN u.settled < u.marked THEN max(u.priority, $6) ELSE $6 END,
+                wanted_by_run = CASE WHEN u.settled < u.marked AND u.wanted_by_run IN (
                     SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
-                ) THEN wanted_by_run ELSE $7 END,
-                not_before = CASE WHEN settled < marked THEN min(not_before, $8) ELSE $8 END
-            WHERE $9 OR missing_runs > 0
-                OR ((listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)
-                    AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value = json_array($3, $4, $5)))
+                ) THEN u.wanted_by_run ELSE $7 END,
+                not_before = CASE WHEN u.settled < u.marked THEN min(u.not_before, $8) ELSE $8 END
+            WHERE $9 OR u.missing_runs > 0
+                OR ((u.listed_name, u.listed_domain, u.listed_relationship) IS DISTINCT FROM ($3, $4, $5)
+                    AND NOT EXISTS (SELECT 1 FROM json_each(u.listed_also)
+                        WHERE value = '[' || json_quote($3) || ',' || json_quote($4) || ',' || json_quote($5) || ']'))
             RETURNING paused_at IS NULL";
         let priority = if everyone { Priority::Sweep } else { Priority::Listed };
         let now = self.now().micros();
-        let done = sqlx::query(UPSERT)
+        let done = statement(UPSERT)
             .bind(run.account.as_str())
             .bind(listed.tenant_id.to_string())
             .bind(&listed.company_name)
@@ -137,27 +142,32 @@ impl Tx {
         // Of the entries, the first in their order stands for all, whichever came first.
         const UPDATE: &str = "
             UPDATE upstream_customer SET
-                (listed_name, listed_domain, listed_relationship) = (SELECT
-                    iif(first, $3, listed_name), iif(first, $4, listed_domain), iif(first, $5, listed_relationship)
-                    FROM (SELECT ($3, $4, $5) < (listed_name, listed_domain, listed_relationship) AS first)),
-                listed_also = (SELECT json_group_array(json(entry)) FROM (
-                    SELECT json_array(listed_name, listed_domain, listed_relationship) AS entry
+                (listed_name, listed_domain, listed_relationship) = (
+                    SELECT CASE WHEN first THEN $3 ELSE listed_name END, CASE WHEN first THEN $4 ELSE listed_domain END,
+                           CASE WHEN first THEN $5 ELSE listed_relationship END
+                    FROM (SELECT ($3, $4, $5) < (listed_name, listed_domain, listed_relationship) AS first) AS compared),
+                listed_also = (SELECT '[' || string_agg(entry, ',' ORDER BY entry) || ']' FROM (
+                    SELECT '[' || json_quote(listed_name) || ',' || json_quote(listed_domain) || ','
+                        || json_quote(listed_relationship) || ']' AS entry
                     UNION SELECT value FROM json_each(listed_also)
-                    UNION SELECT json_array($3, $4, $5) ORDER BY 1)),
-                marked = marked + NOT $9,
-                confirms_left = iif($9, confirms_left, $10), confirm_at = iif($9, confirm_at, NULL),
+                    UNION SELECT '[' || json_quote($3) || ',' || json_quote($4) || ',' || json_quote($5) || ']') AS entries),
+                marked = marked + CASE WHEN $9 THEN 0 ELSE 1 END,
+                confirms_left = CASE WHEN $9 THEN confirms_left ELSE $10 END,
+                confirm_at = CASE WHEN $9 THEN confirm_at END,
                 cause = CASE WHEN $9 OR (settled < marked AND priority >= $6) THEN cause ELSE $11 END,
-                newest_cause = iif($9, newest_cause, $11),
+                newest_cause = CASE WHEN $9 THEN newest_cause ELSE $11 END,
                 priority = CASE WHEN $9 THEN priority WHEN settled < marked THEN max(priority, $6) ELSE $6 END,
                 wanted_by_run = CASE WHEN $9 OR (settled < marked AND wanted_by_run IN (
                     SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
                 )) THEN wanted_by_run ELSE $7 END,
                 not_before = CASE WHEN $9 THEN not_before WHEN settled < marked THEN min(not_before, $8) ELSE $8 END
-            WHERE account = $1 AND tenant_id = $2 AND (listed_name, listed_domain, listed_relationship) IS NOT ($3, $4, $5)
-                AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value = json_array($3, $4, $5))
+            WHERE account = $1 AND tenant_id = $2
+                AND (listed_name, listed_domain, listed_relationship) IS DISTINCT FROM ($3, $4, $5)
+                AND NOT EXISTS (SELECT 1 FROM json_each(listed_also)
+                    WHERE value = '[' || json_quote($3) || ',' || json_quote($4) || ',' || json_quote($5) || ']')
             RETURNING NOT $9 AND paused_at IS NULL AND settled + 1 = marked";
         let now = self.now().micros();
-        let done = sqlx::query(UPDATE)
+        let done = statement(UPDATE)
             .bind(run.account.as_str())
             .bind(listed.tenant_id.to_string())
             .bind(&listed.company_name)

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
+use crate::store::statement::statement;
 use crate::store::{DirtyCustomer, Error, Priority, Tx};
 
 impl Tx {
@@ -16,7 +17,7 @@ impl Tx {
             WHERE account = $1 AND tenant_id = $2";
         self.wake(account);
         let now = self.now().micros();
-        sqlx::query(UPDATE)
+        statement(UPDATE)
             .bind(account.as_str())
             .bind(work.tenant_id.to_string())
             .bind(work.marked)
@@ -24,7 +25,7 @@ impl Tx {
             .execute(self.connection())
             .await?;
         if planted!("settle-clears-newer-marks") {
-            sqlx::query("UPDATE upstream_customer SET settled = marked WHERE account = $1 AND tenant_id = $2")
+            statement("UPDATE upstream_customer SET settled = marked WHERE account = $1 AND tenant_id = $2")
                 .bind(account.as_str())
                 .bind(work.tenant_id.to_string())
                 .execute(self.connection())
@@ -45,7 +46,7 @@ impl Tx {
             UPDATE upstream_customer SET attempts = attempts + 1, not_before = $3, problem = $4, priority = min(priority, $5)
             WHERE account = $1 AND tenant_id = $2 AND paused_at IS NULL";
         self.wake(account);
-        sqlx::query(UPDATE)
+        statement(UPDATE)
             .bind(account.as_str())
             .bind(work.tenant_id.to_string())
             .bind(not_before.micros())

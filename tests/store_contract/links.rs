@@ -171,10 +171,7 @@ async fn names_are_made_again_when_they_are_compared_otherwise(bench: Bench) {
     let mut shell = bench.shell().await;
     assert_eq!(shell.run("DELETE FROM customer_match").await, Ok(3));
     assert_eq!(shell.run("UPDATE store_meta SET value = '0' WHERE name = 'match_key_revision'").await, Ok(1));
-    let Bench { store, path, clock, _folder, account } = bench;
-    drop(store);
-    let (store, _) = Store::open_sqlite(&path, clock.clone()).await.expect("it opens again");
-    let bench = Bench { store, path, clock, _folder, account };
+    let bench = bench.opened_again().await;
     let found = candidates(&bench, &new).await;
     assert_eq!(found.iter().map(|one| one.customer).collect::<Vec<_>>(), [there.id]);
     assert_eq!(shell.number("SELECT count(*) FROM customer_match WHERE match_key IS NOT NULL").await, 3);

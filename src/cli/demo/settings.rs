@@ -62,7 +62,7 @@ pub(super) fn settings(
     let accounts = world.partners().iter().map(|partner| account(partner, simulator, &policy));
     Ok(Settings {
         listen,
-        database: folder.join("customer-guard.db"),
+        database: folder.join("customer-guard.db").into(),
         change_log_retention: 90 * DAY,
         watching: WatchLimits::USUAL,
         portal: usual_portal_link().context("the usual portal link is broken")?,
