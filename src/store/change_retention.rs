@@ -52,7 +52,8 @@ impl Tx {
     /// Deletes the first changes of the log up to `end`, as many as fit into one transaction, and moves the horizon.
     async fn forget_some_changes(&mut self, end: ChangePosition) -> Result<u64, Error> {
         const LAST_OF_SOME: &str = "
-            SELECT max(sequence) FROM (SELECT sequence FROM change_log WHERE sequence <= $1 ORDER BY sequence LIMIT $2)";
+            SELECT max(sequence) FROM (SELECT sequence FROM change_log WHERE sequence <= $1 ORDER BY sequence LIMIT $2)
+            AS some_changes";
         let row = statement(LAST_OF_SOME).bind(end.0).bind(AT_ONCE).fetch_one(self.connection()).await?;
         let last: Option<i64> = row.try_get(0)?;
         let Some(last) = last else { return Ok(0) };

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{Sqlite, Transaction};
 
-use crate::store::{Error, postgres};
+use crate::store::Error;
+use crate::store::postgres::PostgresTransaction;
 
 /// The engine of a store.
 #[derive(Clone)]
@@ -33,7 +34,7 @@ pub(super) enum Access<'c> {
 /// An open transaction.
 pub(super) enum Connection {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(PostgresTransaction),
 }
 
 impl Backend {
@@ -42,7 +43,7 @@ impl Backend {
         Ok(match self {
             // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
             Self::Sqlite { writer, .. } => Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Connection::Postgres(pool.begin_with(postgres::BEGIN_WRITING).await?),
+            Self::Postgres(pool) => Connection::Postgres(PostgresTransaction::begin_writing(pool).await?),
         })
     }
 
@@ -50,7 +51,7 @@ impl Backend {
     pub(super) async fn begin_reading(&self) -> Result<Connection, Error> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Connection::Sqlite(readers.begin_with("BEGIN DEFERRED").await?),
-            Self::Postgres(pool) => Connection::Postgres(pool.begin_with(postgres::BEGIN_READING).await?),
+            Self::Postgres(pool) => Connection::Postgres(PostgresTransaction::begin_reading(pool).await?),
         })
     }
 
@@ -108,7 +109,7 @@ impl<'c> From<&'c mut Connection> for Access<'c> {
     fn from(connection: &'c mut Connection) -> Self {
         match connection {
             Connection::Sqlite(transaction) => Self::Sqlite(transaction),
-            Connection::Postgres(transaction) => Self::Postgres(transaction),
+            Connection::Postgres(transaction) => Self::Postgres(transaction.connection()),
         }
     }
 }

@@ -99,8 +99,8 @@ impl Tx {
                 WHERE c.account = $1 AND c.domain = $2 AND c.domain <> '' AND c.deleted_at IS NULL
                 UNION ALL
                 SELECT c.id, 'SAME_NAME_AND_COUNTRY' AS reason FROM customer_match m
-                CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
-                WHERE m.account = $1 AND m.match_key = $3 AND c.deleted_at IS NULL
+                CROSS JOIN customer c
+                WHERE c.account = m.account AND c.id = m.customer_id AND m.account = $1 AND m.match_key = $3 AND c.deleted_at IS NULL
             ) AS alike
             WHERE id <> $4 GROUP BY id ORDER BY min(reason), id LIMIT $5";
         let rows = statement(SELECT)
@@ -123,8 +123,8 @@ impl Tx {
                     AND c.deleted_at IS NULL
                 UNION ALL
                 SELECT c.id, 'SAME_NAME_AND_COUNTRY' AS reason FROM customer_match m
-                CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
-                WHERE m.account = $1 AND m.match_key = $3 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
+                CROSS JOIN customer c
+                WHERE c.account = m.account AND c.id = m.customer_id AND m.account = $1 AND m.match_key = $3 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
             ) AS alike
             WHERE id NOT IN (SELECT customer_id FROM dismissed_link WHERE account = $1 AND tenant_id = $4)
             GROUP BY id ORDER BY min(reason), id LIMIT $5";
@@ -156,9 +156,9 @@ impl Tx {
                     AND c.deleted_at IS NULL
                 UNION
                 SELECT c.id FROM pending_link p
-                CROSS JOIN customer_match m ON m.account = p.account AND m.match_key = p.match_key
-                CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
-                WHERE p.account = $1 AND p.tenant_id = $2 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
+                CROSS JOIN customer_match m CROSS JOIN customer c
+                WHERE m.account = p.account AND m.match_key = p.match_key
+                    AND c.account = m.account AND c.id = m.customer_id AND p.account = $1 AND p.tenant_id = $2 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
             ) AS alike WHERE true
             ON CONFLICT (account, tenant_id, customer_id) DO NOTHING";
         let now = self.now().micros();

@@ -10,7 +10,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
+
+use crate::store::Error;
 
 /// The oldest server that is supported: 14.
 const OLDEST_SERVER: i64 = 140_000;
@@ -22,7 +25,7 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 const STATEMENTS: usize = 512;
 
 /// Begins a write transaction and waits for its turn, in one round trip. The number is the name of the lock.
-pub(super) const BEGIN_WRITING: &str = "
+const BEGIN_WRITING: &str = "
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     SET LOCAL lock_timeout = '10s';
     SET LOCAL statement_timeout = '30s';
@@ -30,10 +33,14 @@ pub(super) const BEGIN_WRITING: &str = "
     SELECT pg_advisory_xact_lock(6071223490117)";
 
 /// Begins a transaction whose reads all see one state.
-pub(super) const BEGIN_READING: &str = "
+const BEGIN_READING: &str = "
     BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
     SET LOCAL statement_timeout = '30s';
     SET LOCAL idle_in_transaction_session_timeout = '60s'";
+
+/// Ends a transaction in which nothing has failed. After a failure PostgreSQL answers COMMIT by a rollback that looks like a
+/// success; the question before it fails then.
+const COMMIT: &str = "SELECT 1; COMMIT";
 
 /// Why a PostgreSQL database cannot be used. Says nothing of the address, which may hold a password.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +104,59 @@ async fn require_version(pool: &PgPool) -> Result<(), ServerError> {
         return Err(ServerError::Encoding { found: encoding });
     }
     Ok(())
+}
+
+/// An open transaction. One that is dropped, or whose beginning is, ends with its connection: sqlx would return a connection
+/// to the pool that has begun without its knowing, and everybody would wait for the lock that it holds.
+pub(super) struct PostgresTransaction(Option<PoolConnection<Postgres>>);
+
+impl PostgresTransaction {
+    pub(super) async fn begin_writing(pool: &PgPool) -> Result<Self, Error> {
+        Self::begin(pool, BEGIN_WRITING).await
+    }
+
+    pub(super) async fn begin_reading(pool: &PgPool) -> Result<Self, Error> {
+        Self::begin(pool, BEGIN_READING).await
+    }
+
+    async fn begin(pool: &PgPool, text: &'static str) -> Result<Self, Error> {
+        let mut begun = Self(Some(pool.acquire().await?));
+        begun.say(text).await?;
+        Ok(begun)
+    }
+
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        self.end(COMMIT).await
+    }
+
+    pub(super) async fn rollback(self) -> Result<(), Error> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(mut self, text: &'static str) -> Result<(), Error> {
+        self.say(text).await?;
+        // Back to the pool.
+        drop(self.0.take());
+        Ok(())
+    }
+
+    async fn say(&mut self, text: &'static str) -> Result<(), Error> {
+        sqlx::raw_sql(text).execute(self.connection()).await?;
+        Ok(())
+    }
+
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        // Invariant: only the end takes it, and nothing is left then to ask for it.
+        self.0.as_deref_mut().expect("an open transaction has a connection")
+    }
+}
+
+impl Drop for PostgresTransaction {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(connection.detach());
+        }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]

@@ -65,9 +65,9 @@ impl Store {
             FROM customer_reseller m",
             "customer_reseller_pending",
             "
-            CROSS JOIN customer c ON c.account = m.account AND c.microsoft_tenant_id = m.tenant_id
-            CROSS JOIN upstream_customer u ON u.account = m.account AND u.tenant_id = m.tenant_id
-            WHERE m.account = $1 AND m.pending AND c.relationship = 'ACTIVE' AND u.paused_at IS NULL
+            CROSS JOIN customer c CROSS JOIN upstream_customer u
+            WHERE c.account = m.account AND c.microsoft_tenant_id = m.tenant_id
+                AND u.account = m.account AND u.tenant_id = m.tenant_id AND m.account = $1 AND m.pending AND c.relationship = 'ACTIVE' AND u.paused_at IS NULL
             ORDER BY m.tenant_id LIMIT $2"
         );
         let rows = statement(SELECT).bind(account.as_str()).bind(limit).fetch_all(&self.backend).await?;

@@ -282,8 +282,10 @@ impl Shell {
         matches!(self, Self::Sqlite(_))
     }
 
-    /// Runs a statement as it is typed.
+    /// Runs a statement as it is typed. PostgreSQL knows neither OR REPLACE nor OR IGNORE; there it runs without.
     pub async fn run(&mut self, sql: &str) -> Result<u64, String> {
+        let plain = sql.replacen(" OR REPLACE", "", 1).replacen(" OR IGNORE", "", 1);
+        let sql = if self.is_sqlite() { sql } else { &plain };
         ask!(self, sql, |query, connection| {
             let done = query.execute(connection).await;
             done.map(|done| done.rows_affected()).map_err(|error| error.to_string())

@@ -487,7 +487,7 @@ async fn the_database_refuses_to_rewrite_a_link(bench: Bench) {
     unlink(&bench, one.id).await;
     link(&bench, two.id, 2, 11, profile("Eve")).await.expect("a link");
     let mut shell = bench.shell().await;
-    let rows = "SELECT group_concat(customer_id || tenant_id || linked_by || keep_until || coalesce(former, '-')) FROM customer_link";
+    let rows = "SELECT string_agg(customer_id || tenant_id || linked_by || keep_until || coalesce(former, '-'), ',') FROM customer_link";
     let before = shell.texts(rows, 0).await;
     for change in [
         "account = 'fabrikam'",
