@@ -24,8 +24,8 @@ use std::path::Path;
 use crate::app;
 use crate::grpc::WatchLimits;
 use crate::sealing::SealingKeys;
-use crate::telemetry;
 use crate::store::DatabaseAddress;
+use crate::telemetry;
 
 pub use environment::Environment;
 pub use problem::{Problem, Problems};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
-use crate::webhook::test_authority::TestAuthority;
 use crate::store::DatabaseAddress;
+use crate::webhook::test_authority::TestAuthority;
 
 /// A sealing key, as a line of its file.
 const KEY: &str = "MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA=\n";

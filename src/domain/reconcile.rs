@@ -91,6 +91,11 @@ pub fn plan(account: &PartnerAccountId, local: Option<&Customer>, observation: &
     })
 }
 
+/// The plan for an answer of which a newer one is known, also where that one left no record.
+pub const fn outdated() -> Plan {
+    Plan(Step::Outdated)
+}
+
 /// Nothing an observation says is about resellers: they stay as they are known.
 fn link(
     before: Option<&Customer>,

@@ -52,8 +52,7 @@ impl Tx {
             .bind(account.tenant_id.to_string())
             .bind(now)
             .fetch_one(self.connection())
-            .await
-            ?;
+            .await?;
         let kept: String = row.try_get(0)?;
         if kept != account.tenant_id.to_string() {
             return Err(TenantChanged::Another { account: account.id.clone() });
@@ -61,8 +60,7 @@ impl Tx {
         statement("INSERT INTO account_sync (account) VALUES ($1) ON CONFLICT (account) DO NOTHING")
             .bind(account.id.as_str())
             .execute(self.connection())
-            .await
-            ?;
+            .await?;
         Ok(())
     }
 
@@ -84,13 +82,12 @@ impl Tx {
         count: usize,
     ) -> Result<ObservationMark, Error> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let row = statement(
-            "UPDATE partner_account SET last_ticket = last_ticket + $2 WHERE id = $1 RETURNING last_ticket",
-        )
-        .bind(account.as_str())
-        .bind(count)
-        .fetch_one(self.connection())
-        .await?;
+        let row =
+            statement("UPDATE partner_account SET last_ticket = last_ticket + $2 WHERE id = $1 RETURNING last_ticket")
+                .bind(account.as_str())
+                .bind(count)
+                .fetch_one(self.connection())
+                .await?;
         let last: i64 = row.try_get(0)?;
         Ok(ObservationMark { epoch, ticket: Ticket(last - count + 1) })
     }

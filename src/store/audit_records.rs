@@ -3,8 +3,8 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
-use crate::store::upstream::tenant;
 use crate::store::statement::statement;
+use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
 
 impl Store {

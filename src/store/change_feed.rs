@@ -14,11 +14,11 @@ use crate::domain::customer::Customer;
 use crate::domain::field::Field;
 use crate::domain::ids::{ChangePosition, CustomerId, PartnerAccountId};
 use crate::domain::upstream_change::UpstreamChange;
-use crate::store::customer_row::{self, customer_columns, customer_tables};
-use crate::store::upstream_changes::upstream_change;
 use crate::store::connection::Connection;
+use crate::store::customer_row::{self, customer_columns, customer_tables};
 use crate::store::row::Row;
 use crate::store::statement::{PerDialect, statement};
+use crate::store::upstream_changes::upstream_change;
 use crate::store::{Error, Store};
 
 /// How many changes are looked at for one answer, those of other accounts as well.
@@ -180,13 +180,8 @@ async fn changed(
             ORDER BY sequence LIMIT $4",
     };
     let accounts = serde_json::Value::from_iter(accounts.iter().map(PartnerAccountId::as_str));
-    let rows = statement(SELECT)
-        .bind(after.0)
-        .bind(until.0)
-        .bind(accounts.to_string())
-        .bind(limit)
-        .fetch_all(reading)
-        .await?;
+    let rows =
+        statement(SELECT).bind(after.0).bind(until.0).bind(accounts.to_string()).bind(limit).fetch_all(reading).await?;
     rows.iter()
         .map(|row| {
             let account: &str = row.try_get("account")?;

@@ -33,23 +33,25 @@ impl Store {
 }
 
 impl Tx {
-    /// Plans the next confirming look that is owed once nothing else is: each a while after the one before.
-    pub(super) async fn plan_confirmation(
+    /// Plans the next confirming look at each that is owed one once nothing else is: a while after the one before.
+    pub(super) async fn plan_confirmations(
         &mut self,
         account: &PartnerAccountId,
-        work: DirtyCustomer,
+        works: &[DirtyCustomer],
     ) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE upstream_customer SET confirm_at = CASE WHEN confirms_left >= $3 THEN $4 ELSE $5 END
-            WHERE account = $1 AND tenant_id = $2 AND confirms_left > 0 AND confirm_at IS NULL AND settled = marked";
+            WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))
+                AND confirms_left > 0 AND confirm_at IS NULL AND settled = marked";
         if planted!("confirming-look-dropped") {
             return Ok(());
         }
         let now = self.now();
+        let tenants = serde_json::Value::from_iter(works.iter().map(|work| work.tenant_id.to_string()));
         let [first, then] = CONFIRM_AFTER.map(|after| now.plus(after).micros());
         statement(UPDATE)
             .bind(account.as_str())
-            .bind(work.tenant_id.to_string())
+            .bind(tenants.to_string())
             .bind(owed_after(Priority::Signal))
             .bind(first)
             .bind(then)

@@ -9,9 +9,9 @@ use crate::domain::ids::PartnerAccountId;
 use crate::domain::observation::ListedCustomer;
 use crate::domain::standstill::Standstill;
 use crate::domain::trial::{self, CredentialTrial, Fingerprint, Grounds, SAMPLE_MAX, TrialReport, TrialState, Verdict};
-use crate::store::upstream::tenant;
 use crate::store::row::Row;
 use crate::store::statement::statement;
+use crate::store::upstream::tenant;
 use crate::store::{Error, RunKind, RunState, Store, Tx};
 
 /// Who accepts when nobody is asked.

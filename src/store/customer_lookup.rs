@@ -60,8 +60,7 @@ impl Store {
             SharedKey::Domain(domain) => (BY_DOMAIN, domain),
             SharedKey::ExternalReference(reference) => (BY_REFERENCE, reference),
         };
-        let rows =
-            statement(text).bind(account.as_str()).bind(value).bind(limit).fetch_all(&self.backend).await?;
+        let rows = statement(text).bind(account.as_str()).bind(value).bind(limit).fetch_all(&self.backend).await?;
         rows.iter().map(customer_row::customer).collect()
     }
 }

@@ -124,10 +124,7 @@ fn mark(epoch: i64, ticket: i64) -> ObservationMark {
 }
 
 /// Binds a customer in the order of `customer_columns`, without what is known of it upstream.
-pub(super) fn bind<'q>(
-    query: Statement<'q>,
-    customer: &Customer,
-) -> Statement<'q> {
+pub(super) fn bind<'q>(query: Statement<'q>, customer: &Customer) -> Statement<'q> {
     let link = customer.microsoft.as_ref();
     let mut query = query
         .bind(customer.account.to_string())

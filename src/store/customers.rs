@@ -4,6 +4,8 @@
 //! Center, by right; a link takes it as well, and what undoes the link gives back what was there. [`Tx::save_departure`]
 //! only ends or holds a relationship, [`Tx::save_pause`] only its synchronization, [`Tx::level_resellers`] who serves it. Each writes the change log with it.
 
+use std::collections::HashMap;
+
 use crate::domain::create::AdmittedCustomer;
 use crate::domain::customer::{Customer, Relationship, SyncState};
 use crate::domain::deletion::Deletion;
@@ -183,6 +185,30 @@ impl Tx {
         row.as_ref().map(customer_row::customer).transpose()
     }
 
+    /// The customers of those tenants, as far as they have a record; nobody else can write them before this transaction
+    /// ends.
+    pub async fn customers_of_tenants_for_update(
+        &mut self,
+        account: &PartnerAccountId,
+        tenants: &[TenantId],
+    ) -> Result<HashMap<TenantId, Customer>, Error> {
+        const SELECT: &str = concat!(
+            "SELECT ",
+            customer_columns!(),
+            customer_tables!(),
+            "WHERE c.account = $1 AND c.microsoft_tenant_id IN (SELECT value FROM json_each($2))"
+        );
+        let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        let rows =
+            statement(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let customer = customer_row::customer(row)?;
+            found.extend(customer.microsoft.as_ref().map(|link| link.tenant_id).map(|tenant| (tenant, customer)));
+        }
+        Ok(found)
+    }
+
     /// Stores a caller's new customer.
     pub async fn save_new(&mut self, admitted: AdmittedCustomer, caller: &str) -> Result<Customer, Error> {
         let customer = admitted.customer().clone();
@@ -225,15 +251,42 @@ impl Tx {
         account: &PartnerAccountId,
         work: DirtyCustomer,
     ) -> Result<SavedPlan, Error> {
+        let saved = self.save_step(plan, observation, account, work).await?;
+        self.note_saved(account, &[(observation, work, saved)]).await?;
+        Ok(saved)
+    }
+
+    /// As [`Tx::save_plan`], for observations of different customers, the answers to those works. What is written alike
+    /// for all of them is one statement: a night has a plan for every customer there is.
+    pub async fn save_plans(
+        &mut self,
+        account: &PartnerAccountId,
+        plans: &[(Plan, &Observation, DirtyCustomer)],
+    ) -> Result<Vec<SavedPlan>, Error> {
+        let mut saved = Vec::with_capacity(plans.len());
+        for (plan, observation, work) in plans {
+            saved.push((*observation, *work, self.save_step(plan, observation, account, *work).await?));
+        }
+        self.note_saved(account, &saved).await?;
+        Ok(saved.into_iter().map(|(_, _, saved)| saved).collect())
+    }
+
+    /// Stores the part of a plan that is written for each customer by itself; [`Tx::note_saved`] has to follow.
+    async fn save_step(
+        &mut self,
+        plan: &Plan,
+        observation: &Observation,
+        account: &PartnerAccountId,
+        work: DirtyCustomer,
+    ) -> Result<SavedPlan, Error> {
         let (tenant, run) = (observation.tenant_id, work.run);
-        let saved = match plan.step() {
-            Step::Outdated => return Ok(SavedPlan::Outdated),
-            Step::Paused => return Ok(SavedPlan::Paused),
+        Ok(match plan.step() {
+            Step::Outdated => SavedPlan::Outdated,
+            Step::Paused => SavedPlan::Paused,
             Step::Create(customer) => {
                 self.insert(customer).await?;
                 let place = self.log_change(customer, ChangeKind::Created, &[], PARTNER_CENTER, run).await?;
                 self.explain_change(account, tenant, ChangeKind::Created, work.marked, place).await?;
-                self.forget_pending_link(account, tenant).await?;
                 SavedPlan::Created
             }
             Step::AwaitLink(customer, alike) => {
@@ -260,16 +313,39 @@ impl Tx {
                     self.save_state(customer, SyncState::Quarantined, run).await?;
                 }
                 self.note_unusable(account, tenant, reason).await?;
-                return Ok(SavedPlan::Quarantined);
+                SavedPlan::Quarantined
             }
             Step::Gone(_, answer) => {
                 self.note_gone(account, tenant, observation.mark, *answer).await?;
-                self.forget_pending_link(account, tenant).await?;
-                return Ok(SavedPlan::NotedGone);
+                SavedPlan::NotedGone
             }
-        };
-        self.note_present(account, tenant, observation.mark, work.cause).await?;
-        Ok(saved)
+        })
+    }
+
+    /// Stores the part of plans that is alike for all: who is there and level, and who waits for no decision any more.
+    async fn note_saved(
+        &mut self,
+        account: &PartnerAccountId,
+        saved: &[(&Observation, DirtyCustomer, SavedPlan)],
+    ) -> Result<(), Error> {
+        let (mut level, mut decided) = (Vec::new(), Vec::new());
+        for (observation, work, saved) in saved {
+            let (is_level, is_decided) = match saved {
+                SavedPlan::Created => (true, true),
+                SavedPlan::Changed | SavedPlan::Verified | SavedPlan::AwaitsLink => (true, false),
+                SavedPlan::NotedGone => (false, true),
+                SavedPlan::Outdated | SavedPlan::Quarantined | SavedPlan::Paused => (false, false),
+            };
+            level.extend(is_level.then_some((observation.tenant_id, observation.mark, work.cause)));
+            decided.extend(is_decided.then_some(observation.tenant_id));
+        }
+        if !decided.is_empty() {
+            self.forget_pending_links(account, &decided).await?;
+        }
+        if !level.is_empty() {
+            self.note_all_present(account, &level).await?;
+        }
+        Ok(())
     }
 
     /// Ends or holds a relationship on complete evidence, or lets it stay. `caller` is the operator who decided it; the

@@ -71,10 +71,7 @@ impl Tx {
     }
 
     async fn note_log_holds_no_secrets(&mut self) -> Result<(), Error> {
-        statement("DELETE FROM store_meta WHERE name = $1")
-            .bind(LOG_HOLDS_SECRETS)
-            .execute(self.connection())
-            .await?;
+        statement("DELETE FROM store_meta WHERE name = $1").bind(LOG_HOLDS_SECRETS).execute(self.connection()).await?;
         Ok(())
     }
 }

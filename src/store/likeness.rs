@@ -3,12 +3,15 @@
 //! The few alike are found among the many by their names. Without statistics SQLite would rather read every customer of
 //! the account and then look for its name, so those questions fix the order by CROSS JOIN.
 
-use crate::domain::customer::Customer;
+use std::collections::HashMap;
+
+use crate::domain::customer::{Customer, Source};
 use crate::domain::ids::{CustomerId, PartnerAccountId, TenantId};
 use crate::domain::likeness::{CANDIDATES_MAX, Candidate, KEY_REVISION, Likeness, match_key};
 use crate::store::customer_row::{self, customer_columns, customer_tables};
 use crate::store::row::Row;
 use crate::store::statement::statement;
+use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
 
 /// By which rules the stored names were made.
@@ -80,12 +83,16 @@ impl Tx {
     /// Keeps the name that the customer is compared by level with it.
     pub(super) async fn note_match_key(&mut self, customer: &Customer) -> Result<(), Error> {
         const UPSERT: &str = "
-            INSERT INTO customer_match (account, customer_id, match_key) VALUES ($1, $2, $3)
-            ON CONFLICT (account, customer_id) DO UPDATE SET match_key = $3 WHERE customer_match.match_key IS DISTINCT FROM $3";
+            INSERT INTO customer_match (account, customer_id, match_key, platform_key) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (account, customer_id) DO UPDATE SET match_key = $3, platform_key = $4
+            WHERE (customer_match.match_key, customer_match.platform_key) IS DISTINCT FROM ($3, $4)";
+        let key = match_key(customer);
+        let platform_key = key.as_deref().filter(|_| customer.source() == Source::Platform);
         statement(UPSERT)
             .bind(customer.account.as_str())
             .bind(customer.id.to_string())
-            .bind(match_key(customer))
+            .bind(&key)
+            .bind(platform_key)
             .execute(self.connection())
             .await?;
         Ok(())
@@ -114,29 +121,42 @@ impl Tx {
         rows.iter().map(candidate).collect()
     }
 
-    /// The platform customers that a customer in Partner Center may be, but for those it was decided not to be.
-    pub async fn link_candidates(&mut self, tenant: TenantId, newcomer: &Customer) -> Result<Vec<Candidate>, Error> {
+    /// The platform customers that each of these newcomers of one account may be, but for those it was decided not to be;
+    /// a newcomer that looks like nobody is left out.
+    pub async fn link_candidates(
+        &mut self,
+        newcomers: &[(TenantId, &Customer)],
+    ) -> Result<HashMap<TenantId, Vec<Candidate>>, Error> {
         const SELECT: &str = "
-            SELECT id AS customer_id, min(reason) AS reason FROM (
-                SELECT c.id, 'SAME_DOMAIN' AS reason FROM customer c
-                WHERE c.account = $1 AND c.domain = $2 AND c.domain <> '' AND c.source = 'PLATFORM'
-                    AND c.deleted_at IS NULL
-                UNION ALL
-                SELECT c.id, 'SAME_NAME_AND_COUNTRY' AS reason FROM customer_match m
+            SELECT tenant_id, customer_id, min(reason) AS reason FROM (
+                SELECT n.value ->> 0 AS tenant_id, c.id AS customer_id, 'SAME_DOMAIN' AS reason FROM json_each($2) n
                 CROSS JOIN customer c
-                WHERE c.account = m.account AND c.id = m.customer_id AND m.account = $1 AND m.match_key = $3 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
-            ) AS alike
-            WHERE id NOT IN (SELECT customer_id FROM dismissed_link WHERE account = $1 AND tenant_id = $4)
-            GROUP BY id ORDER BY min(reason), id LIMIT $5";
-        let rows = statement(SELECT)
-            .bind(newcomer.account.as_str())
-            .bind(newcomer.domain.to_lowercase())
-            .bind(match_key(newcomer))
-            .bind(tenant.to_string())
-            .bind(CANDIDATES_MAX)
-            .fetch_all(self.connection())
-            .await?;
-        rows.iter().map(candidate).collect()
+                WHERE c.account = $1 AND c.domain = n.value ->> 1 AND c.domain <> '' AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
+                UNION ALL
+                SELECT n.value ->> 0, c.id, 'SAME_NAME_AND_COUNTRY' FROM json_each($2) n
+                CROSS JOIN customer_match m CROSS JOIN customer c
+                WHERE m.account = $1 AND m.platform_key = n.value ->> 2
+                    AND c.account = m.account AND c.id = m.customer_id AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
+            ) alike
+            WHERE NOT EXISTS (
+                SELECT 1 FROM dismissed_link d
+                WHERE d.account = $1 AND d.tenant_id = alike.tenant_id AND d.customer_id = alike.customer_id
+            )
+            GROUP BY tenant_id, customer_id ORDER BY tenant_id, min(reason), customer_id";
+        let mut found: HashMap<TenantId, Vec<Candidate>> = HashMap::new();
+        let Some((_, first)) = newcomers.first() else { return Ok(found) };
+        let keys = serde_json::Value::from_iter(newcomers.iter().map(|(tenant, newcomer)| {
+            serde_json::json!([tenant.to_string(), newcomer.domain.to_lowercase(), match_key(newcomer)])
+        }));
+        let rows =
+            statement(SELECT).bind(first.account.as_str()).bind(keys.to_string()).fetch_all(self.connection()).await?;
+        for row in &rows {
+            let candidates = found.entry(tenant(row.try_get("tenant_id")?)?).or_default();
+            if candidates.len() < CANDIDATES_MAX as usize {
+                candidates.push(candidate(row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Decides that a customer in Partner Center is none of the platform customers it looks like, however many.

@@ -10,8 +10,8 @@ use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::domain::link::{FormerValues, Linked, StandingLink, Unlinked};
 use crate::domain::look::LookCause;
 use crate::store::changes::ChangeKind;
-use crate::store::upstream::tenant;
 use crate::store::statement::statement;
+use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
 
 impl Store {

@@ -11,7 +11,7 @@ use sqlx::sqlite::SqlitePool;
 type Step = (i64, &'static str, &'static str);
 
 /// Every migration of SQLite.
-const SQLITE: [Step; 14] = [
+const SQLITE: [Step; 15] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -26,6 +26,7 @@ const SQLITE: [Step; 14] = [
     (12, "credential_trials", include_str!("../../migrations/sqlite/0012_credential_trials.sql")),
     (13, "run_details", include_str!("../../migrations/sqlite/0013_run_details.sql")),
     (14, "webhook_secrets", include_str!("../../migrations/sqlite/0014_webhook_secrets.sql")),
+    (15, "scale", include_str!("../../migrations/sqlite/0015_scale.sql")),
 ];
 
 /// Every migration of PostgreSQL: the same numbers and names.
@@ -44,6 +45,7 @@ const POSTGRES: [Step; SQLITE.len()] = [
     (12, "credential_trials", include_str!("../../migrations/postgres/0012_credential_trials.sql")),
     (13, "run_details", include_str!("../../migrations/postgres/0013_run_details.sql")),
     (14, "webhook_secrets", include_str!("../../migrations/postgres/0014_webhook_secrets.sql")),
+    (15, "scale", include_str!("../../migrations/postgres/0015_scale.sql")),
 ];
 
 /// Why the schema cannot be used.

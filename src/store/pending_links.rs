@@ -6,9 +6,9 @@ use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::likeness::{Candidate, match_key};
 use crate::domain::look::LookCause;
 use crate::store::likeness::{candidate, likeness_name};
-use crate::store::upstream::tenant;
 use crate::store::row::Row;
 use crate::store::statement::statement;
+use crate::store::upstream::tenant;
 use crate::store::{Error, Priority, Store, Tx};
 
 /// A customer in Partner Center that waits for a decision.
@@ -187,11 +187,19 @@ impl Tx {
         account: &PartnerAccountId,
         tenant: TenantId,
     ) -> Result<(), Error> {
-        statement("DELETE FROM pending_link WHERE account = $1 AND tenant_id = $2")
-            .bind(account.as_str())
-            .bind(tenant.to_string())
-            .execute(self.connection())
-            .await?;
+        self.forget_pending_links(account, &[tenant]).await
+    }
+
+    /// These tenants wait no longer, if they did.
+    pub(super) async fn forget_pending_links(
+        &mut self,
+        account: &PartnerAccountId,
+        tenants: &[TenantId],
+    ) -> Result<(), Error> {
+        const DELETE: &str = "
+            DELETE FROM pending_link WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
+        let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        statement(DELETE).bind(account.as_str()).bind(tenants.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 

@@ -46,7 +46,9 @@ const COMMIT: &str = "SELECT 1; COMMIT";
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The address cannot be read.
-    #[error("the address of the PostgreSQL database cannot be read; it looks like postgres://user:password@host:5432/database")]
+    #[error(
+        "the address of the PostgreSQL database cannot be read; it looks like postgres://user:password@host:5432/database"
+    )]
     Address,
     /// Nobody answers there, or not to us.
     #[error("cannot connect to the PostgreSQL database: {0}")]

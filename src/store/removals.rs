@@ -9,9 +9,9 @@ use crate::domain::ids::{Epoch, PartnerAccountId, TenantId, Ticket};
 use crate::domain::look::{LookCause, LookReason};
 use crate::domain::observation::ObservationMark;
 use crate::domain::removal::RemovalEvidence;
-use crate::store::upstream::tenant;
 use crate::store::row::Row;
 use crate::store::statement::{PerDialect, by_index, statement};
+use crate::store::upstream::tenant;
 use crate::store::{Error, Priority, Store, Tx};
 
 /// A customer that may have to be ended.
@@ -53,7 +53,12 @@ const HELD: PerDialect = by_index!(
     ORDER BY c.microsoft_tenant_id"
 );
 
-const ACTIVE: &str = "SELECT count(*) FROM customer WHERE account = $1 AND relationship = 'ACTIVE'";
+const ACTIVE: PerDialect = by_index!(
+    "
+    SELECT count(*) FROM customer",
+    "customer_active",
+    " WHERE account = $1 AND relationship = 'ACTIVE'"
+);
 
 impl Store {
     /// Active customers that complete lists lacked and a direct answer calls gone; the paused are left alone.
@@ -190,12 +195,7 @@ impl Tx {
             WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
         let now = self.now().micros();
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
-        statement(UPDATE)
-            .bind(account.as_str())
-            .bind(tenants.to_string())
-            .bind(now)
-            .execute(self.connection())
-            .await?;
+        statement(UPDATE).bind(account.as_str()).bind(tenants.to_string()).bind(now).execute(self.connection()).await?;
         Ok(())
     }
 

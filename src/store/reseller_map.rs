@@ -9,8 +9,8 @@ use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::reconcile::differences;
 use crate::domain::reseller::{FEW_CUSTOMERS, empty_needs_confirmation};
 use crate::store::changes::PARTNER_CENTER;
-use crate::store::upstream::tenant;
 use crate::store::statement::{PerDialect, by_index, statement};
+use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
 
 /// What a list of a reseller's customers that was read to its end did.
@@ -111,12 +111,7 @@ impl Tx {
             WHERE account = $1 AND reseller_id = $2 AND tenant_id IN (SELECT value FROM json_each($3)) AND listed";
         let (reseller, tenants) = (reseller.to_string(), ids(tenants));
         for one in [FORGET, UNLIST] {
-            statement(one)
-                .bind(account.as_str())
-                .bind(&reseller)
-                .bind(&tenants)
-                .execute(self.connection())
-                .await?;
+            statement(one).bind(account.as_str()).bind(&reseller).bind(&tenants).execute(self.connection()).await?;
         }
         Ok(())
     }
@@ -224,7 +219,8 @@ impl Tx {
     /// The tenant's customer is the platform's own again: whoever comes to stand for the tenant begins without resellers.
     pub(super) async fn hide_resellers(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<(), Error> {
         const FORGET: &str = "DELETE FROM customer_reseller WHERE account = $1 AND tenant_id = $2 AND NOT listed";
-        const HIDE: &str = "UPDATE customer_reseller SET shown = FALSE, pending = TRUE WHERE account = $1 AND tenant_id = $2";
+        const HIDE: &str =
+            "UPDATE customer_reseller SET shown = FALSE, pending = TRUE WHERE account = $1 AND tenant_id = $2";
         for one in [FORGET, HIDE] {
             statement(one).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
         }

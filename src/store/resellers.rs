@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::reseller::{ListedReseller, Reseller, empty_needs_confirmation};
-use crate::store::upstream::tenant;
 use crate::store::row::Row;
 use crate::store::statement::{PerDialect, by_index, statement};
+use crate::store::upstream::tenant;
 use crate::store::{Error, Store, SyncProblem, Tx};
 
 /// A reseller as it is kept.
@@ -298,7 +298,8 @@ impl Tx {
     }
 
     async fn retire_reseller(&mut self, account: &PartnerAccountId, reseller: TenantId) -> Result<(), Error> {
-        const RETIRE: &str = "UPDATE reseller SET active = FALSE, was_empty = FALSE WHERE account = $1 AND tenant_id = $2";
+        const RETIRE: &str =
+            "UPDATE reseller SET active = FALSE, was_empty = FALSE WHERE account = $1 AND tenant_id = $2";
         statement(RETIRE).bind(account.as_str()).bind(reseller.to_string()).execute(self.connection()).await?;
         self.unlist_all_customers_of(account, reseller).await
     }
@@ -327,13 +328,7 @@ impl Tx {
                 problem_reason = $2, problem_detail = $3
             WHERE account = $1";
         let now = self.now().micros();
-        statement(UPDATE)
-            .bind(account.as_str())
-            .bind(reason)
-            .bind(detail)
-            .bind(now)
-            .execute(self.connection())
-            .await?;
+        statement(UPDATE).bind(account.as_str()).bind(reason).bind(detail).bind(now).execute(self.connection()).await?;
         Ok(())
     }
 }

@@ -235,7 +235,9 @@ fn rows<R>(found: Vec<R>, row: fn(R) -> Row) -> Vec<Row> {
     found.into_iter().map(row).collect()
 }
 
-fn sqlite_rows<'c>(found: BoxStream<'c, Result<sqlx::sqlite::SqliteRow, sqlx::Error>>) -> BoxStream<'c, Result<Row, Error>> {
+fn sqlite_rows<'c>(
+    found: BoxStream<'c, Result<sqlx::sqlite::SqliteRow, sqlx::Error>>,
+) -> BoxStream<'c, Result<Row, Error>> {
     found.map_ok(Row::Sqlite).map_err(Error::from).boxed()
 }
 

@@ -10,9 +10,9 @@ use futures::TryStreamExt;
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
 use crate::domain::observation::ListedCustomer;
-use crate::store::upstream::tenant;
 use crate::store::row::Row;
 use crate::store::statement::statement;
+use crate::store::upstream::tenant;
 use crate::store::{CallTally, Error, Store, Tx, listed};
 
 /// What a run does with the customers it lists.
@@ -225,8 +225,9 @@ impl Store {
         }
     }
 
-    /// The active customers that no page of the run held and that were known before it began.
-    pub async fn missing_in_listing(&self, run: &SyncRun) -> Result<Vec<TenantId>, Error> {
+    /// The active customers that no page of the run held, nor the `last` one, which is not saved yet, and that were known
+    /// before it began.
+    pub async fn missing_in_listing(&self, run: &SyncRun, last: &[ListedCustomer]) -> Result<Vec<TenantId>, Error> {
         const PAGES: &str = "SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2";
         const KNOWN: &str = "
             SELECT c.microsoft_tenant_id FROM customer c
@@ -234,7 +235,7 @@ impl Store {
             WHERE c.account = $1 AND c.relationship = 'ACTIVE' AND u.first_seen_at < $2
             UNION ALL
             SELECT p.tenant_id FROM pending_link p WHERE p.account = $1 AND p.noted_at < $2";
-        let mut listed = HashSet::new();
+        let mut listed: HashSet<_> = last.iter().map(|customer| *customer.tenant_id.uuid().as_bytes()).collect();
         let mut pages = statement(PAGES).bind(run.account.as_str()).bind(run.id.to_string()).fetch(&self.backend);
         while let Some(row) = pages.try_next().await? {
             let ids: &[u8] = row.try_get(0)?;
@@ -242,8 +243,7 @@ impl Store {
         }
         drop(pages);
         let mut missing = Vec::new();
-        let mut known =
-            statement(KNOWN).bind(run.account.as_str()).bind(run.started_at.micros()).fetch(&self.backend);
+        let mut known = statement(KNOWN).bind(run.account.as_str()).bind(run.started_at.micros()).fetch(&self.backend);
         while let Some(row) = known.try_next().await? {
             let tenant = tenant(row.try_get(0)?)?;
             if !listed.contains(tenant.uuid().as_bytes()) {
@@ -314,8 +314,7 @@ impl Tx {
 
     /// One run.
     pub(super) async fn sync_run(&mut self, account: &PartnerAccountId, id: RunId) -> Result<Option<SyncRun>, Error> {
-        let row =
-            statement(ONE).bind(account.as_str()).bind(id.to_string()).fetch_optional(self.connection()).await?;
+        let row = statement(ONE).bind(account.as_str()).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -435,14 +434,21 @@ impl Tx {
         Ok(())
     }
 
-    /// The run fetched one more customer.
-    pub async fn count_fetched(&mut self, account: &PartnerAccountId, run: RunId, usable: bool) -> Result<(), Error> {
+    /// The run fetched so many more customers; the records of `unusable` of them could not be applied.
+    pub async fn count_fetched(
+        &mut self,
+        account: &PartnerAccountId,
+        run: RunId,
+        fetched: u32,
+        unusable: u32,
+    ) -> Result<(), Error> {
         statement(
-            "UPDATE sync_run SET fetched = fetched + 1, unusable = unusable + $3 WHERE account = $1 AND id = $2",
+            "UPDATE sync_run SET fetched = fetched + $3, unusable = unusable + $4 WHERE account = $1 AND id = $2",
         )
         .bind(account.as_str())
         .bind(run.to_string())
-        .bind(i64::from(!usable))
+        .bind(fetched)
+        .bind(unusable)
         .execute(self.connection())
         .await?;
         Ok(())

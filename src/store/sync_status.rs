@@ -3,8 +3,8 @@
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::standstill::Standstill;
-use crate::store::run_costs::THROTTLINGS_KEPT;
 use crate::store::row::Row;
+use crate::store::run_costs::THROTTLINGS_KEPT;
 use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::{Error, Priority, Store, Tx, WebhookStanding, webhooks};
 
@@ -93,7 +93,8 @@ impl Store {
     /// How synchronization of the account stands.
     pub async fn account_sync(&self, account: &PartnerAccountId) -> Result<AccountSync, Error> {
         const SELECT: &str = "SELECT * FROM account_sync WHERE account = $1";
-        const THROTTLES: &str = "SELECT CAST(coalesce(sum(answers), 0) AS BIGINT) FROM throttling WHERE account = $1 AND at > $2";
+        const THROTTLES: &str =
+            "SELECT CAST(coalesce(sum(answers), 0) AS BIGINT) FROM throttling WHERE account = $1 AND at > $2";
         const CUSTOMERS: &str = "
             SELECT count(*) AS active, min(CASE WHEN u.paused_at IS NULL THEN u.verified_at END) AS oldest,
                    count(*) FILTER (WHERE c.sync_state = 'HELD_FOR_REMOVAL' AND u.paused_at IS NULL) AS held
@@ -103,8 +104,7 @@ impl Store {
         let Some(row) = row else { return Ok(AccountSync::default()) };
         let customers = statement(CUSTOMERS).bind(account.as_str()).fetch_one(&self.backend).await?;
         let since = self.clock.now().minus(THROTTLINGS_KEPT).micros();
-        let throttles: i64 =
-            statement(THROTTLES).bind(account.as_str()).bind(since).fetch_value(&self.backend).await?;
+        let throttles: i64 = statement(THROTTLES).bind(account.as_str()).bind(since).fetch_value(&self.backend).await?;
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
         Ok(AccountSync {

@@ -2,8 +2,8 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
-use crate::store::upstream::tenant;
 use crate::store::statement::statement;
+use crate::store::upstream::tenant;
 use crate::store::{Error, Store};
 
 /// The trace a tenant has left.
@@ -49,7 +49,11 @@ impl Store {
         const SELECT: &str = "
             SELECT tenant_id FROM upstream_customer
             WHERE account = $1 AND lower(listed_domain) = $2 AND $2 <> '' ORDER BY tenant_id LIMIT 1";
-        let row = statement(SELECT).bind(account.as_str()).bind(domain.to_ascii_lowercase()).fetch_optional(&self.backend).await?;
+        let row = statement(SELECT)
+            .bind(account.as_str())
+            .bind(domain.to_ascii_lowercase())
+            .fetch_optional(&self.backend)
+            .await?;
         row.map(|row| tenant(row.try_get(0)?)).transpose()
     }
 

@@ -6,8 +6,10 @@
 //! The few are found among the many by partial indexes. Without statistics SQLite prefers the primary key and would
 //! read every customer of the account, so those questions name their index.
 
+use std::collections::HashMap;
+
 use crate::clock::Timestamp;
-use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
+use crate::domain::ids::{Epoch, PartnerAccountId, RunId, TenantId, Ticket};
 use crate::domain::look::{LookCause, LookReason};
 use crate::domain::observation::{GoneAnswer, Observation, ObservationMark};
 use crate::store::row::Row;
@@ -160,8 +162,7 @@ impl Store {
 
     /// How far the work on one customer is.
     pub async fn work_progress(&self, account: &PartnerAccountId, tenant: TenantId) -> Result<WorkProgress, Error> {
-        let row =
-            statement(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(&self.backend).await?;
+        let row = statement(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(&self.backend).await?;
         progress(&row)
     }
 
@@ -263,12 +264,7 @@ impl Tx {
             INSERT INTO upstream_customer (account, tenant_id, first_seen_at) VALUES ($1, $2, $3)
             ON CONFLICT (account, tenant_id) DO NOTHING";
         let now = self.now().micros();
-        statement(INSERT)
-            .bind(account.as_str())
-            .bind(tenant.to_string())
-            .bind(now)
-            .execute(self.connection())
-            .await?;
+        statement(INSERT).bind(account.as_str()).bind(tenant.to_string()).bind(now).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -320,6 +316,25 @@ impl Tx {
         Ok(found.is_some())
     }
 
+    /// The place of the newest answer about each of these customers, of which some may have none.
+    pub async fn newest_answers(
+        &mut self,
+        account: &PartnerAccountId,
+        tenants: &[TenantId],
+    ) -> Result<HashMap<TenantId, ObservationMark>, Error> {
+        const SELECT: &str = "
+            SELECT tenant_id, observed_epoch, observed_ticket FROM upstream_customer
+            WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
+        let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
+        let rows =
+            statement(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
+        let newest = |row: &Row| -> Result<_, Error> {
+            let mark = ObservationMark { epoch: Epoch(row.try_get(1)?), ticket: Ticket(row.try_get(2)?) };
+            Ok((tenant(row.try_get(0)?)?, mark))
+        };
+        rows.iter().map(newest).collect()
+    }
+
     /// Partner Center has the customer, and we are level with it, because of a look that `cause` asked for.
     pub(super) async fn note_present(
         &mut self,
@@ -328,25 +343,43 @@ impl Tx {
         mark: ObservationMark,
         cause: Option<LookCause>,
     ) -> Result<(), Error> {
+        self.note_all_present(account, &[(tenant, mark, cause)]).await
+    }
+
+    /// As [`Tx::note_present`], for different customers.
+    pub(super) async fn note_all_present(
+        &mut self,
+        account: &PartnerAccountId,
+        present: &[(TenantId, ObservationMark, Option<LookCause>)],
+    ) -> Result<(), Error> {
+        // Materialized with its account, so that SQLite has no other way than to look for each by its key.
         const UPDATE: &str = "
+            WITH level (of_account, there, epoch, ticket, cause_of_look) AS MATERIALIZED (
+                SELECT $1, value ->> 0, CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), value ->> 3 FROM json_each($2)
+            )
             UPDATE upstream_customer SET
-                observed_epoch = $3, observed_ticket = $4, verified_at = $5, verified_by = $6, problem = NULL, unusable = NULL,
+                observed_epoch = epoch, observed_ticket = ticket, verified_at = $3, verified_by = cause_of_look,
+                problem = NULL, unusable = NULL,
                 gone_answer = NULL, gone_at = NULL, missing_runs = 0, removal_recorded_at = NULL, removal_dismissed_at = NULL
-            WHERE account = $1 AND tenant_id = $2";
+            FROM level WHERE account = of_account AND tenant_id = there";
         const FORGETFUL: &str = "
-            UPDATE upstream_customer SET observed_epoch = $3, observed_ticket = $4, verified_at = $5, verified_by = $6, problem = NULL
-            WHERE account = $1 AND tenant_id = $2";
+            WITH level (of_account, there, epoch, ticket, cause_of_look) AS MATERIALIZED (
+                SELECT $1, value ->> 0, CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), value ->> 3 FROM json_each($2)
+            )
+            UPDATE upstream_customer SET
+                observed_epoch = epoch, observed_ticket = ticket, verified_at = $3, verified_by = cause_of_look, problem = NULL
+            FROM level WHERE account = of_account AND tenant_id = there";
         let now = self.now().micros();
+        let there = serde_json::Value::from_iter(present.iter().map(|(tenant, mark, cause)| {
+            serde_json::json!([tenant.to_string(), mark.epoch.0, mark.ticket.0, cause.map(LookCause::name)])
+        }));
         let done = statement(if planted!("evidence-survives-return") { FORGETFUL } else { UPDATE })
             .bind(account.as_str())
-            .bind(tenant.to_string())
-            .bind(mark.epoch.0)
-            .bind(mark.ticket.0)
+            .bind(there.to_string())
             .bind(now)
-            .bind(cause.map(LookCause::name))
             .execute(self.connection())
             .await?;
-        expect_one_row(done)
+        expect_rows(done, present.len())
     }
 
     /// Partner Center says that it has no such customer.
@@ -372,7 +405,7 @@ impl Tx {
             .bind(now)
             .execute(self.connection())
             .await?;
-        expect_one_row(done)
+        expect_rows(done, 1)
     }
 
     /// What Partner Center said cannot be applied.
@@ -382,18 +415,20 @@ impl Tx {
         tenant: TenantId,
         reason: &str,
     ) -> Result<(), Error> {
-        let done = statement(
-            "UPDATE upstream_customer SET problem = $3, unusable = $3 WHERE account = $1 AND tenant_id = $2",
-        )
-        .bind(account.as_str())
-        .bind(tenant.to_string())
-        .bind(reason)
-        .execute(self.connection())
-        .await?;
-        expect_one_row(done)
+        let done =
+            statement("UPDATE upstream_customer SET problem = $3, unusable = $3 WHERE account = $1 AND tenant_id = $2")
+                .bind(account.as_str())
+                .bind(tenant.to_string())
+                .bind(reason)
+                .execute(self.connection())
+                .await?;
+        expect_rows(done, 1)
     }
 }
 
-fn expect_one_row(rows: u64) -> Result<(), Error> {
-    if rows == 1 { Ok(()) } else { Err(Error::Corrupt(format!("{rows} upstream customers where there must be one"))) }
+fn expect_rows(rows: u64, expected: usize) -> Result<(), Error> {
+    if usize::try_from(rows) == Ok(expected) {
+        return Ok(());
+    }
+    Err(Error::Corrupt(format!("{rows} upstream customers where there must be {expected}")))
 }

@@ -135,23 +135,24 @@ impl Tx {
         Ok(())
     }
 
-    /// A look is settled: when it was the last of those that a record asked for, the record has nothing to explain any
+    /// Looks are settled: where one was the last of those that a record asked for, the record has nothing to explain any
     /// more. What says that a customer is gone, or keeps it waiting for a decision, may still come to be applied.
     pub async fn forget_idle_audit_signals(
         &mut self,
         account: &PartnerAccountId,
-        tenant: TenantId,
-        outcome: SavedPlan,
+        looks: &[(TenantId, SavedPlan)],
     ) -> Result<(), Error> {
         const DELETE: &str = "
-            DELETE FROM audit_signal WHERE account = $1 AND tenant_id = $2 AND EXISTS (
-                SELECT 1 FROM upstream_customer WHERE account = $1 AND tenant_id = $2
-                    AND settled = marked AND confirms_left = 0 AND confirm_at IS NULL)";
-        match outcome {
-            SavedPlan::Created | SavedPlan::Changed | SavedPlan::Verified | SavedPlan::Quarantined => {}
-            SavedPlan::Outdated | SavedPlan::NotedGone | SavedPlan::Paused | SavedPlan::AwaitsLink => return Ok(()),
-        }
-        statement(DELETE).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
+            DELETE FROM audit_signal WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2)) AND EXISTS (
+                SELECT 1 FROM upstream_customer u WHERE u.account = $1 AND u.tenant_id = audit_signal.tenant_id
+                    AND u.settled = u.marked AND u.confirms_left = 0 AND u.confirm_at IS NULL)";
+        let is_idle = |outcome| match outcome {
+            SavedPlan::Created | SavedPlan::Changed | SavedPlan::Verified | SavedPlan::Quarantined => true,
+            SavedPlan::Outdated | SavedPlan::NotedGone | SavedPlan::Paused | SavedPlan::AwaitsLink => false,
+        };
+        let idle = looks.iter().filter(|(_, outcome)| is_idle(*outcome)).map(|(tenant, _)| tenant.to_string());
+        let idle = serde_json::Value::from_iter(idle);
+        statement(DELETE).bind(account.as_str()).bind(idle.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 

@@ -101,18 +101,36 @@ impl Worker {
                 .await?;
             return Ok(());
         }
+        if next.is_none() {
+            return self.take_last_page(run, &page.customers, tally).await;
+        }
         self.store
             .write("save_page", async |tx| {
                 tx.count_calls(&run.account, run.id, tally).await?;
                 tx.save_page(run, &page.customers, next.as_deref()).await
             })
             .await?;
-        if next.is_none() {
-            self.listings.forget(run.id);
-            let missing = self.store.missing_in_listing(run).await?;
-            self.store.write("finish_listing", async |tx| tx.finish_listing(run, &missing).await).await?;
-            self.list_done(self.clock.now()).await?;
-        }
+        Ok(())
+    }
+
+    /// Takes the page that has none after it. It is saved together with the end of the listing: a restart between the two
+    /// would find no place to go on from, and read the whole list again.
+    async fn take_last_page(
+        &mut self,
+        run: &SyncRun,
+        customers: &[ListedCustomer],
+        tally: CallTally,
+    ) -> Result<(), Interruption> {
+        self.listings.forget(run.id);
+        let missing = self.store.missing_in_listing(run, customers).await?;
+        self.store
+            .write("finish_listing", async |tx| {
+                tx.count_calls(&run.account, run.id, tally).await?;
+                tx.save_page(run, customers, None).await?;
+                tx.finish_listing(run, &missing).await
+            })
+            .await?;
+        self.list_done(self.clock.now()).await?;
         Ok(())
     }
 

@@ -11,8 +11,8 @@ use crate::domain::observation::ObservationMark;
 use crate::store::{self, Store};
 use crate::sync::Worker;
 
-/// How many places are taken at a time.
-const BLOCK: usize = 256;
+/// How many places are taken at a time: seldom a write, also for an account of many customers.
+const BLOCK: usize = 4096;
 
 /// The places of one account that were taken and not used yet. Clones share them.
 #[derive(Clone, Debug, Default)]

@@ -27,7 +27,7 @@ const STEP: Duration = Duration::from_secs(20);
 const STEPS_PER_HINT: usize = 9;
 const HOUR: Duration = Duration::from_secs(3600);
 /// Real time after which a step counts as over, whoever is not done.
-const STEP_PATIENCE: Duration = Duration::from_secs(20);
+const STEP_PATIENCE: Duration = Duration::from_secs(120);
 
 fn names() -> Vec<&'static str> {
     (0..ACCOUNTS).map(|number| &*Box::leak(format!("p{number:02}").into_boxed_str())).collect()
@@ -206,13 +206,14 @@ impl Fleet {
         self.world.upstream.simulator.customers(partner).iter().map(|customer| customer.id).collect()
     }
 
-    /// Waits until the account says that it has that trouble.
+    /// Lets time pass until the account says that it has that trouble; it rests between its attempts.
     async fn assert_in_trouble(
         &self,
         account: &str,
         is_in_trouble: impl Fn(&customer_guard::grpc::proto::SyncStatus) -> bool,
     ) {
         eventually(&format!("{account} is in trouble"), async || {
+            self.world.advance(STEP);
             is_in_trouble(&self.world.guard.status(account).await).then_some(())
         })
         .await;

@@ -1,11 +1,14 @@
 //! The service is stopped, anywhere, and started again on the same database.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use customer_guard::grpc::proto::{ListCustomersRequest, SyncRunCause, SyncRunKind, SyncState};
 use customer_guard::simulator::partner::Knobs;
+use sqlx::Executor;
 
 use crate::harness::cast::bakery;
+use crate::harness::database::writer;
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, World, eventually};
 
@@ -52,7 +55,7 @@ async fn a_change_that_came_while_it_was_down_arrives() {
         profile.email = Some("meanwhile@example.com".to_owned());
     };
     let world = world.restart_after(|| simulator.change_billing_profile(contoso, tenant, change).expect("known")).await;
-    world.wait_for_email(tenant, "meanwhile@example.com", std::time::Duration::ZERO).await;
+    world.wait_for_email(tenant, "meanwhile@example.com", Duration::ZERO).await;
     world.end().await;
 }
 
@@ -113,5 +116,36 @@ async fn a_sync_that_is_stopped_again_and_again_still_ends_level() {
     let tenants: BTreeSet<_> = here.iter().map(|customer| customer.microsoft_tenant_id.clone()).collect();
     assert_eq!((here.len(), tenants.len()), (50, 50));
     assert!(here.iter().all(|customer| customer.sync_state() == SyncState::Synced));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_stop_between_the_last_page_and_the_end_of_the_list_repeats_that_page_alone() {
+    let world = World::with(Plan { page_size: 10, manual_cooldown: Duration::ZERO, ..Plan::usual() }, 30).await;
+    let database = world.guard.database.clone();
+    let power_cut = "CREATE TRIGGER power_cut BEFORE UPDATE OF state ON sync_run WHEN new.state = 'FETCHING'
+        BEGIN SELECT RAISE(ABORT, 'the power is cut'); END";
+    writer(&database).await.execute(power_cut).await.expect("a trigger");
+    let (simulator, contoso) = (world.upstream.simulator.clone(), world.contoso());
+    let pages_read = || simulator.calls(contoso).list;
+    let before = pages_read();
+    world.guard.start_sync("contoso").await.expect("it starts");
+    eventually("the end of the list is read", async || (pages_read() >= before + 3).then_some(())).await;
+    eventually("it is read again, because it could not be kept", async || {
+        world.advance(Duration::from_secs(5));
+        (pages_read() >= before + 4).then_some(())
+    })
+    .await;
+    let world = world.restart().await;
+    writer(&database).await.execute("DROP TRIGGER power_cut").await.expect("no trigger");
+    let before = pages_read();
+    world.advance(Duration::from_secs(5));
+    let run = eventually("the sync has ended", async || {
+        let runs = world.guard.runs("contoso").await;
+        runs.into_iter().find(|run| run.cause() == SyncRunCause::Manual && run.end_time.is_some())
+    })
+    .await;
+    assert_eq!((run.pages, run.listed, run.duplicates, run.listing_restarts), (3, 30, 0, 0), "{run:?}");
+    assert!(pages_read() <= before + 1, "one page is repeated");
     world.end().await;
 }

@@ -10,6 +10,9 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, World, eventually, settings};
 
+/// What a stop may take on a machine that is busy; what it waits for lasts a minute or for ever.
+const SOON: Duration = Duration::from_secs(15);
+
 #[tokio::test]
 async fn a_stop_with_an_open_stream_ends_soon_and_says_not_serving() {
     let world = World::with_customers(2).await;
@@ -20,7 +23,7 @@ async fn a_stop_with_an_open_stream_ends_soon_and_says_not_serving() {
     let began = Instant::now();
     let World { upstream, guard, .. } = world;
     guard.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
     let last = watch.message().await.expect("an answer").expect("one").status();
     assert_eq!(last, ServingStatus::NotServing);
     upstream.stop().await;
@@ -37,7 +40,7 @@ async fn a_stop_while_partner_center_does_not_answer_ends_soon() {
     eventually("it waits for an answer", asked).await;
     let began = Instant::now();
     world.guard.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ fn commands_ask_a_running_service() {
     one_customer_is_a_record_or_a_document(&demo, customer);
     a_refusal_is_found_among_the_decisions(&demo, customer);
     synchronization_is_told(&demo);
+    resellers_are_told_where_a_user_signs_in(&demo);
     failures_have_their_exit_codes(&demo, &short(customer));
     a_reader_may_leave(&demo);
 }
@@ -103,6 +105,22 @@ fn synchronization_is_told(demo: &Demo) {
     let (code, error) = demo.failure("sync contoso --wait");
     assert_eq!((code, &error["reason"]), (Some(4), &Value::from("SYNC_COOLDOWN")));
     assert!(error["retryAfterSeconds"].as_f64().is_some_and(|after| after > 0.0), "{error}");
+}
+
+fn resellers_are_told_where_a_user_signs_in(demo: &Demo) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let resellers = loop {
+        let told = demo.json("resellers northwind");
+        let resellers = told.as_array().expect("an array");
+        if resellers.iter().any(|reseller| reseller["customers"].as_str().is_some_and(|count| count != "0")) {
+            break resellers.clone();
+        }
+        assert!(Instant::now() < deadline, "they are read soon after the first sync");
+    };
+    let table = demo.text("resellers northwind");
+    assert_eq!(table.lines().count(), resellers.len() + 1, "{table}");
+    assert_eq!(demo.json("resellers contoso"), serde_json::json!([]), "a direct partner has none");
+    assert!(demo.text("accounts get northwind").contains("Acts as user"));
 }
 
 fn failures_have_their_exit_codes(demo: &Demo, name: &str) {

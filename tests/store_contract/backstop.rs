@@ -324,7 +324,10 @@ async fn what_the_platform_owns_may_be_changed_on_a_microsoft_customer(bench: Be
 async fn what_is_append_only_is_not_rewritten(bench: Bench) {
     let (mut shell, microsoft, _) = with_both(&bench).await;
     let decision = "INSERT INTO decision (id, account, position, customer_id, caller, violations, acceptable, policy_revision, at, chain_hash)";
-    assert_eq!(shell.run(&format!("{decision} VALUES ('a', 'contoso', 1, 'c', 'caller', '', '', 1, 1, 'h')")).await, Ok(1));
+    assert_eq!(
+        shell.run(&format!("{decision} VALUES ('a', 'contoso', 1, 'c', 'caller', '', '', 1, 1, 'h')")).await,
+        Ok(1)
+    );
     let statements = [
         ("UPDATE change_log SET actor = 'me'".to_owned(), "append-only"),
         ("DELETE FROM change_log".to_owned(), "append-only"),

@@ -226,6 +226,14 @@ impl Bench {
         }
     }
 
+    /// The store of another process on the same database; the same store where only one process is let in.
+    pub async fn beside(&self) -> Store {
+        match &self.database {
+            Some(_) => Store::open(&self.address(), self.clock.clone()).await.expect("it opens beside").0,
+            None => self.store.clone(),
+        }
+    }
+
     /// The same after a restart of the service.
     pub async fn opened_again(self) -> Self {
         let address = self.address();

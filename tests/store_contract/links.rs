@@ -305,7 +305,7 @@ async fn a_pending_customer_that_the_list_lacks_is_looked_at(bench: Bench) {
         .store
         .write("run", async |tx| tx.start_run(&bench.account, RunKind::ListDiff, RunCause::Scheduled, "worker").await);
     let run = run.await.expect("a run");
-    assert_eq!(bench.store.missing_in_listing(&run).await.expect("the store answers"), [tenant(1)]);
+    assert_eq!(bench.store.missing_in_listing(&run, &[]).await.expect("the store answers"), [tenant(1)]);
 }
 
 async fn a_link_comes_back_whole_and_so_does_the_customer_when_it_is_undone(bench: Bench) {

@@ -29,6 +29,7 @@ mod postgres_server;
 mod bench;
 
 mod backstop;
+mod batches;
 mod change_feed;
 mod change_retention;
 mod dirty;
@@ -54,3 +55,5 @@ mod runs;
 mod webhook_secrets;
 mod run_details;
 mod provenance;
+mod races;
+mod server;

@@ -117,7 +117,7 @@ async fn progress_never_goes_back_and_is_complete_only_with_the_run(bench: Bench
     let fetch = async |count: u64| {
         for _ in 0..count {
             let counted = async |tx: &mut customer_guard::store::Tx| {
-                tx.count_fetched(&bench.account, run.id, true).await?;
+                tx.count_fetched(&bench.account, run.id, 1, 0).await?;
                 tx.note_progress(&bench.account, run.id).await
             };
             bench.store.write("count", counted).await.expect("it is counted");

@@ -49,17 +49,14 @@ impl Drop for Database {
 
 /// A new database with the schema of this release, or nothing where there is no PostgreSQL.
 pub async fn database() -> Option<Database> {
-    let made = made(Some(TEMPLATE)).await;
+    let made = made().await;
     if made.is_none() {
         assert!(!is_required(), "these tests need PostgreSQL, and there is none on this machine");
-        eprintln!("SKIPPED: there is no PostgreSQL on this machine; set CUSTOMER_GUARD_TEST_POSTGRES_URL or install it");
+        eprintln!(
+            "SKIPPED: there is no PostgreSQL on this machine; set CUSTOMER_GUARD_TEST_POSTGRES_URL or install it"
+        );
     }
     made
-}
-
-/// A new database with nothing in it.
-pub async fn empty_database() -> Option<Database> {
-    made(None).await
 }
 
 /// Whether these tests must not be skipped.
@@ -67,11 +64,11 @@ fn is_required() -> bool {
     std::env::var_os("CI").is_some() || std::env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1")
 }
 
-async fn made(template: Option<&str>) -> Option<Database> {
+async fn made() -> Option<Database> {
     let server = server()?;
     let mut has_template = MAKING.lock().await;
     let mut admin = connected(&server.admin).await;
-    if template.is_some() && !*has_template {
+    if !*has_template {
         run(&mut admin, &format!("DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")).await;
         run(&mut admin, &format!("CREATE DATABASE {TEMPLATE} TEMPLATE template0 ENCODING 'UTF8'")).await;
         let url = SecretString::from(server.url(TEMPLATE));
@@ -84,8 +81,7 @@ async fn made(template: Option<&str>) -> Option<Database> {
         run(&mut admin, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
     }
     let name = format!("customer_guard_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let template = template.unwrap_or("template0");
-    run(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {template} ENCODING 'UTF8'")).await;
+    run(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} ENCODING 'UTF8'")).await;
     admin.close().await.expect("the connection ends");
     Some(Database { url: server.url(&name), name })
 }
@@ -134,7 +130,9 @@ fn binaries() -> Option<PathBuf> {
     installed.sort();
     let newest = installed.into_iter().rev().map(|(_, folder)| folder);
     let on_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect::<Vec<_>>());
-    newest.chain(on_path.into_iter().flatten()).find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
+    newest
+        .chain(on_path.into_iter().flatten())
+        .find(|folder| folder.join("initdb").is_file() && folder.join("postgres").is_file())
 }
 
 fn started(binaries: &Path) -> Server {
@@ -148,7 +146,8 @@ fn started(binaries: &Path) -> Server {
         wait
         cd / && rm -rf "$2"
     "#;
-    let folder = tempfile::Builder::new().prefix("customer-guard-pg-").tempdir().expect("a folder for the server").keep();
+    let folder =
+        tempfile::Builder::new().prefix("customer-guard-pg-").tempdir().expect("a folder for the server").keep();
     // The folder's owner: root's server would not start.
     let is_root = std::fs::metadata("/proc/self").is_ok_and(|this| std::os::unix::fs::MetadataExt::uid(&this) == 0);
     let mut command = if is_root {

@@ -59,7 +59,10 @@ pub(super) fn settings(
         verify_within: DAY,
         manual_cooldown: COOLDOWN,
     };
-    let accounts = world.partners().iter().map(|partner| account(partner, simulator, &policy));
+    let accounts = world.partners().iter().map(|partner| {
+        let refresh_token = world.sign_user_in(partner)?;
+        Ok(AccountSettings { refresh_token, ..account(partner, simulator, &policy)? })
+    });
     Ok(Settings {
         listen,
         database: folder.join("customer-guard.db").into(),

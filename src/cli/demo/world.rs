@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context;
-use customer_guard::simulator::partner::Partner;
+use customer_guard::simulator::partner::{Partner, PartnerKind};
 use customer_guard::simulator::{Simulator, demo_partners};
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -75,6 +76,14 @@ impl World {
     /// How many customers a partner has now.
     pub(super) fn customer_count(&self, partner: &Partner) -> u64 {
         u64::try_from(self.simulator.customer_count(partner.tenant_id)).unwrap_or(u64::MAX)
+    }
+
+    /// What a sign-in of the partner's user brings, where the account has a use for it: resellers are told to users only.
+    pub(super) fn sign_user_in(&self, partner: &Partner) -> anyhow::Result<Option<SecretString>> {
+        match partner.kind {
+            PartnerKind::IndirectProvider => Ok(Some(self.simulator.sign_user_in(partner.tenant_id)?.into())),
+            PartnerKind::DirectBill | PartnerKind::IndirectReseller => Ok(None),
+        }
     }
 
     /// What is there, for people.
