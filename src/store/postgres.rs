@@ -24,9 +24,10 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many literals a connection keeps prepared.
 const STATEMENTS: usize = 512;
 
-/// Begins a write transaction and waits for its turn, in one round trip. The number is the name of the lock.
+/// Begins a write transaction and waits for its turn, in one round trip. The number is the name of the lock. Says nothing of
+/// READ WRITE: that would overrule a connection that only looks.
 const BEGIN_WRITING: &str = "
-    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL lock_timeout = '10s';
     SET LOCAL statement_timeout = '30s';
     SET LOCAL idle_in_transaction_session_timeout = '60s';

@@ -10,7 +10,7 @@ use customer_guard::domain::likeness::{Candidate, Likeness};
 use customer_guard::domain::link::{self, REVERSIBLE_FOR};
 use customer_guard::domain::observation::{GoneAnswer, MicrosoftProfile, Observed};
 use customer_guard::operations::apply_observations::{Answered, apply_observations};
-use customer_guard::store::{CallTally, DirtyCustomer, Error, PendingLink, Priority, SavedPlan, Store};
+use customer_guard::store::{CallTally, DirtyCustomer, Error, PendingLink, Priority, SavedPlan};
 
 use crate::bench::{Bench, Shell, contact, mark, note, observed, profile, tenant};
 
