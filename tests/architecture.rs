@@ -24,7 +24,11 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ("sync", &["clock", "domain", "sealing", "sign_in", "store", "operations", "partner_center"]),
     ("grpc", &["clock", "domain", "sealing", "sign_in", "store", "operations"]),
     ("telemetry", &[]),
-    ("config", &["clock", "domain", "partner_center", "grpc", "app", "sealing", "sign_in", "telemetry", "webhook"]),
+    // Of the store it names only where a database is.
+    (
+        "config",
+        &["clock", "domain", "partner_center", "grpc", "app", "sealing", "sign_in", "store", "telemetry", "webhook"],
+    ),
     (
         "app",
         &["clock", "domain", "sealing", "sign_in", "store", "operations", "partner_center", "sync", "grpc", "webhook"],
