@@ -160,6 +160,8 @@ fn started(binaries: &Path) -> Server {
         Command::new("sh")
     };
     command.args(["-c", SCRIPT, "sh"]).arg(binaries).arg(&folder);
+    // A signal to the group of the tests ends them, and not the one who takes away what they leave.
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let shell = command.current_dir(&folder).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut shell = shell.expect("a shell starts");
     let socket = folder.join(".s.PGSQL.5432");
