@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{Endpoints, Settings as UpstreamSettings};
 use crate::sealing::SealingKeys;
-use crate::store::{self, ConfiguredAccount, Migrated, Store, TenantChanged};
+use crate::store::{self, ConfiguredAccount, DatabaseAddress, Migrated, Store, TenantChanged};
 use crate::sync::{Supervisor, WebhookPlan, Worker, keeper};
 use crate::webhook::{self, NoFetcher, Receiver};
 
@@ -47,8 +46,8 @@ const WORKER_GRACE: Duration = Duration::from_secs(4);
 pub struct Settings {
     /// Where gRPC is served; loopback only until callers can prove who they are.
     pub listen: SocketAddr,
-    /// The database file.
-    pub database: PathBuf,
+    /// Where the database is.
+    pub database: DatabaseAddress,
     /// Where customers can be changed in Partner Center.
     pub portal: PortalLink,
     /// The callers, by subject, to whom a refusal is only reported.
@@ -197,7 +196,7 @@ impl App {
         if !settings.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(settings.listen));
         }
-        let (store, migrated) = Store::open_sqlite(&settings.database, clock.clone()).await?;
+        let (store, migrated) = Store::open(&settings.database, clock.clone()).await?;
         let page_token_key = store.page_token_key(PageTokens::fresh_key().ok_or(StartError::Randomness)?).await?;
         let accounts = Accounts::new(settings.api_accounts.pace);
         for account in &settings.accounts {

@@ -24,7 +24,11 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
     ("sync", &["clock", "domain", "sealing", "sign_in", "store", "operations", "partner_center"]),
     ("grpc", &["clock", "domain", "sealing", "sign_in", "store", "operations"]),
     ("telemetry", &[]),
-    ("config", &["clock", "domain", "partner_center", "grpc", "app", "sealing", "sign_in", "telemetry", "webhook"]),
+    // Of the store it names only where a database is.
+    (
+        "config",
+        &["clock", "domain", "partner_center", "grpc", "app", "sealing", "sign_in", "store", "telemetry", "webhook"],
+    ),
     (
         "app",
         &["clock", "domain", "sealing", "sign_in", "store", "operations", "partner_center", "sync", "grpc", "webhook"],
@@ -225,12 +229,29 @@ fn a_write_transaction_begins_in_one_place_and_immediately() {
     for source in sources().iter().filter(|source| source.module == "store") {
         for (number, line) in source.code() {
             let begins = line.contains(".begin(") || line.contains("begin_with(");
-            if begins && !source.path.ends_with("transaction.rs") {
+            if begins && !source.path.ends_with("connection.rs") {
                 wrong.push(format!("{}:{number} begins a transaction", source.path.display()));
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// Both engines are behind one layer: whoever asks the store something knows neither.
+#[test]
+fn only_the_layer_below_the_statements_names_an_engine() {
+    const LAYER: [&str; 7] =
+        ["connection.rs", "error.rs", "migrations.rs", "postgres.rs", "row.rs", "sqlite.rs", "statement.rs"];
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.module == "store") {
+        if LAYER.iter().any(|file| source.path.ends_with(file)) {
+            continue;
+        }
+        for (number, line) in source.code().filter(|(_, line)| names_word(line, "sqlx")) {
+            wrong.push(format!("{}:{number} {}", source.path.display(), line.trim()));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 /// The two doors: a contact is written by these statements and by nothing else.

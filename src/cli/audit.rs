@@ -29,7 +29,7 @@ pub(super) enum Command {
 pub(super) struct Options {
     #[command(flatten)]
     file: FileOption,
-    /// The database file [env: CUSTOMER_GUARD_DATABASE]
+    /// The database file, or the address of a PostgreSQL database [env: CUSTOMER_GUARD_DATABASE]
     #[arg(long, value_name = "FILE")]
     database: Option<String>,
 }
@@ -39,7 +39,7 @@ pub(super) async fn run(command: Command) -> anyhow::Result<()> {
     let flags = given([(settings::DATABASE.key, options.database.as_ref())]);
     let environment = Environment::of_process();
     let database = Config::read_database(options.file.sources(&environment, &flags))?;
-    let store = Store::open_sqlite_for_reading(&database, Clock::system()).await.context("nothing was verified")?;
+    let store = Store::open_for_reading(&database, Clock::system()).await.context("nothing was verified")?;
     let mut broken = 0_u32;
     for account in store.partner_accounts().await? {
         match store.check_decisions(&account.id).await? {

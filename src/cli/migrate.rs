@@ -20,7 +20,7 @@ Examples:
 pub(super) struct Options {
     #[command(flatten)]
     file: FileOption,
-    /// The database file; made if it does not exist [env: CUSTOMER_GUARD_DATABASE]
+    /// The database file, made if it does not exist, or the address of a PostgreSQL database [env: CUSTOMER_GUARD_DATABASE]
     #[arg(long, value_name = "FILE")]
     database: Option<String>,
 }
@@ -29,9 +29,9 @@ pub(super) async fn run(options: Options) -> anyhow::Result<()> {
     let flags = given([(settings::DATABASE.key, options.database.as_ref())]);
     let environment = Environment::of_process();
     let database = Config::read_database(options.file.sources(&environment, &flags))?;
-    let (store, migrated) = Store::open_sqlite(&database, Clock::system()).await.context("nothing was migrated")?;
+    let (store, migrated) = Store::open(&database, Clock::system()).await.context("nothing was migrated")?;
     store.close().await;
-    let (file, from, to) = (database.display(), migrated.from, migrated.to);
+    let (file, from, to) = (database, migrated.from, migrated.to);
     let told = match from {
         0 => format!("{file}: made, with schema {to}\n"),
         same if same == to => format!("{file}: schema {to} is up to date\n"),

@@ -24,7 +24,7 @@ pub(super) struct Options {
     /// Where gRPC is served, a loopback address [env: CUSTOMER_GUARD_LISTEN]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
-    /// The database file [env: CUSTOMER_GUARD_DATABASE]
+    /// The database file, or the address of a PostgreSQL database [env: CUSTOMER_GUARD_DATABASE]
     #[arg(long, value_name = "FILE")]
     database: Option<String>,
     /// What is logged, such as info or debug [env: CUSTOMER_GUARD_LOG]

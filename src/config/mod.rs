@@ -19,11 +19,12 @@ mod value;
 mod webhook;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::app;
 use crate::grpc::WatchLimits;
 use crate::sealing::SealingKeys;
+use crate::store::DatabaseAddress;
 use crate::telemetry;
 
 pub use environment::Environment;
@@ -82,7 +83,7 @@ impl Config {
     }
 
     /// Reads only where the database is: a migration needs neither accounts nor their secrets.
-    pub fn read_database(sources: Sources<'_>) -> Result<PathBuf, Problems> {
+    pub fn read_database(sources: Sources<'_>) -> Result<DatabaseAddress, Problems> {
         read_one(sources, service::database)
     }
 

@@ -9,6 +9,7 @@ use crate::config::environment::Environment;
 use crate::config::problem::{Problem, Problems};
 use crate::config::settings::{ACCOUNTS_TABLE, FILE_VARIABLE, Fallback, Printing, Setting};
 use crate::config::value::Wrong;
+use crate::store::DatabaseAddress;
 
 /// Where settings come from.
 #[derive(Clone, Copy, Debug)]
@@ -158,6 +159,7 @@ impl<'a> Reader<'a> {
             Err(wrong) => {
                 let what = match setting.printing {
                     Printing::Allowed => format!("{text:?} from the {origin} {wrong}"),
+                    Printing::WithoutCredentials => format!("{} from the {origin} {wrong}", DatabaseAddress::of(text)),
                     Printing::Forbidden => format!("the value from the {origin} {wrong}"),
                 };
                 Err(self.note(setting, account, what))
@@ -194,6 +196,7 @@ impl<'a> Reader<'a> {
     fn show(&mut self, setting: &Setting, account: Option<&str>, value: &str, origin: Origin) {
         let assignment = match setting.printing {
             Printing::Allowed => setting.assignment(value),
+            Printing::WithoutCredentials => setting.assignment(&DatabaseAddress::of(value).to_string()),
             Printing::Forbidden => format!("{} = (not shown)", setting.key),
         };
         self.effective.push(EffectiveSetting { account: account.map(str::to_owned), assignment, origin });

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::reader::{Noted, Reader};
@@ -14,6 +13,7 @@ use crate::config::value::{self, Wrong};
 use crate::domain::policy::{self, Night, SyncPolicy};
 use crate::grpc::PortalLink;
 use crate::sealing::SealingKeys;
+use crate::store::DatabaseAddress;
 use crate::telemetry;
 
 /// What is forgotten within the hour no watch can resume at, and in ten years nobody wants to.
@@ -23,7 +23,7 @@ const RETENTION: RangeInclusive<Duration> =
 /// What stands once.
 pub(super) struct Service {
     pub listen: SocketAddr,
-    pub database: PathBuf,
+    pub database: DatabaseAddress,
     pub portal: PortalLink,
     pub report_only_callers: BTreeSet<String>,
     pub change_log_retention: Duration,
@@ -85,8 +85,8 @@ pub(super) fn listen(reader: &mut Reader<'_>) -> Result<SocketAddr, Noted> {
 }
 
 /// Reads where the database is.
-pub(super) fn database(reader: &mut Reader<'_>) -> Result<PathBuf, Noted> {
-    reader.value(&settings::DATABASE, None, value::path)
+pub(super) fn database(reader: &mut Reader<'_>) -> Result<DatabaseAddress, Noted> {
+    reader.value(&settings::DATABASE, None, value::database)
 }
 
 /// Reads the keys that seal secrets, if there is a file of them.

@@ -39,6 +39,8 @@ pub enum Fallback {
 pub enum Printing {
     /// To operators, in problems and in logs.
     Allowed,
+    /// Without the user and the password that an address may hold.
+    WithoutCredentials,
     /// Never: somebody may have put a secret there by mistake.
     Forbidden,
 }
@@ -98,13 +100,15 @@ pub const LISTEN: Setting = setting(
     "Where gRPC is served. A loopback address only: callers cannot prove who they are yet.",
 );
 /// Where the database is.
-pub const DATABASE: Setting = setting(
-    "database",
-    Scope::Service,
-    Fallback::Value("customer-guard.db"),
-    "/var/lib/customer-guard/customer-guard.db",
-    "The database file; made if it does not exist. Its folder must exist.",
-);
+pub const DATABASE: Setting = Setting {
+    key: "database",
+    scope: Scope::Service,
+    fallback: Fallback::Value("customer-guard.db"),
+    example: "/var/lib/customer-guard/customer-guard.db",
+    printing: Printing::WithoutCredentials,
+    doc: "The database file; made if it does not exist, its folder must exist. Or the address of a PostgreSQL database, \
+          postgres://user:password@host:5432/database?sslmode=verify-full; its password is best left to the variable.",
+};
 pub(super) const PORTAL_LINK: Setting = setting(
     "portal_link",
     Scope::Service,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::*;
+use crate::store::DatabaseAddress;
 use crate::webhook::test_authority::TestAuthority;
 
 /// A sealing key, as a line of its file.
@@ -295,7 +296,7 @@ fn a_file_that_is_no_toml_is_told_by_its_line_only() {
 fn a_migration_needs_no_account() {
     let environment = Environment::of([("CUSTOMER_GUARD_DATABASE".to_owned(), "a.db".to_owned())]);
     let sources = Sources { file: None, environment: &environment, flags: &[] };
-    assert_eq!(Config::read_database(sources), Ok(PathBuf::from("a.db")));
+    assert_eq!(Config::read_database(sources), Ok(DatabaseAddress::of("a.db")));
 }
 
 #[test]

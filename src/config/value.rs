@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::account::{Cloud, PartnerKind};
 use crate::domain::ids::TenantId;
 use crate::domain::policy::{self, Night, written};
 use crate::grpc::PortalLink;
+use crate::store::DatabaseAddress;
 use crate::telemetry::{self, LogFormat};
 
 /// What is wrong with a value.
@@ -27,8 +27,8 @@ pub(super) fn loopback_address(text: &str) -> Result<SocketAddr, Wrong> {
     }
 }
 
-pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
-    Ok(PathBuf::from(text))
+pub(super) fn database(text: &str) -> Result<DatabaseAddress, Wrong> {
+    Ok(DatabaseAddress::of(text))
 }
 
 pub(super) fn text(text: &str) -> Result<String, Wrong> {

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::account::{AccountOrigin, AccountRecord, AccountState, PartnerAccount};
 use crate::domain::account_draft::NewAccount;
@@ -14,7 +11,9 @@ use crate::domain::standstill::Standstill;
 use crate::domain::sync_settings::SyncSettings;
 use crate::domain::user_sign_in::CredentialKind;
 use crate::sealing::Sealed;
-use crate::store::{Error, Store, TenantChanged, Tx, accounts, refresh_tokens};
+use crate::store::row::Row;
+use crate::store::statement::statement;
+use crate::store::{Error, Store, TenantChanged, Tx, accounts, meta, refresh_tokens};
 
 /// A sealed secret by which an account signs in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +61,7 @@ const RANGE: &str = "
     LEFT JOIN webhook_secret w ON w.account = a.id AND w.stage = 'PRESENT'
     WHERE a.id BETWEEN $1 AND $2 ORDER BY a.id";
 
-fn kept(row: &SqliteRow) -> Result<KeptAccount, Error> {
+fn kept(row: &Row) -> Result<KeptAccount, Error> {
     let corrupt = |column: &str| Error::Corrupt(format!("partner_account.{column}"));
     let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
     let generation: Option<i64> = row.try_get("generation")?;
@@ -91,7 +90,7 @@ fn kept(row: &SqliteRow) -> Result<KeptAccount, Error> {
     Ok(KeptAccount { record, credentials })
 }
 
-fn credential_kind(row: &SqliteRow) -> Result<Option<CredentialKind>, Error> {
+fn credential_kind(row: &Row) -> Result<Option<CredentialKind>, Error> {
     let name: Option<String> = row.try_get("credential_kind")?;
     let expires_at: Option<i64> = row.try_get("certificate_expires_at")?;
     let Some(name) = name else { return Ok(None) };
@@ -99,7 +98,7 @@ fn credential_kind(row: &SqliteRow) -> Result<Option<CredentialKind>, Error> {
     kind.map(Some).ok_or_else(|| Error::Corrupt("partner_account.credential_kind".to_owned()))
 }
 
-fn settings(row: &SqliteRow) -> Result<SyncSettings, Error> {
+fn settings(row: &Row) -> Result<SyncSettings, Error> {
     let duration = |column: &str| -> Result<Option<Duration>, Error> {
         let micros: Option<i64> = row.try_get(column)?;
         Ok(micros.map(|micros| Duration::from_micros(micros.unsigned_abs())))
@@ -119,7 +118,7 @@ fn settings(row: &SqliteRow) -> Result<SyncSettings, Error> {
 impl Store {
     /// The account of that id.
     pub async fn kept_account(&self, id: &PartnerAccountId) -> Result<Option<KeptAccount>, Error> {
-        let row = sqlx::query(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(&self.backend).await?;
         let Some(mut kept) = row.as_ref().map(kept).transpose()? else { return Ok(None) };
         kept.record.trial = self.credential_trial(id).await?;
         Ok(Some(kept))
@@ -131,7 +130,7 @@ impl Store {
         from: &PartnerAccountId,
         to: &PartnerAccountId,
     ) -> Result<Vec<AccountRecord>, Error> {
-        let rows = sqlx::query(RANGE).bind(from.as_str()).bind(to.as_str()).fetch_all(&self.readers).await?;
+        let rows = statement(RANGE).bind(from.as_str()).bind(to.as_str()).fetch_all(&self.backend).await?;
         let mut trials: BTreeMap<_, _> = self.credential_trials(from, to).await?.into_iter().collect();
         let record = |row| {
             let mut record = kept(row)?.record;
@@ -154,7 +153,7 @@ impl Store {
             LEFT JOIN partner_account_refresh_token r ON r.account = a.id
             LEFT JOIN webhook_secret w ON w.account = a.id AND w.stage = 'PRESENT'
             WHERE a.origin = 'API' ORDER BY a.id";
-        let rows = sqlx::query(SELECT).fetch_all(&self.readers).await?;
+        let rows = statement(SELECT).fetch_all(&self.backend).await?;
         rows.iter().map(kept).collect()
     }
 }
@@ -162,7 +161,7 @@ impl Store {
 impl Tx {
     /// The account of that id, before it is changed.
     pub async fn account_for_update(&mut self, id: &PartnerAccountId) -> Result<Option<AccountRecord>, Error> {
-        let row = sqlx::query(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(self.connection()).await?;
+        let row = statement(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(self.connection()).await?;
         let Some(mut record) = row.as_ref().map(kept).transpose()?.map(|kept| kept.record) else { return Ok(None) };
         record.trial = self.credential_trial(id).await?;
         Ok(Some(record))
@@ -177,7 +176,7 @@ impl Tx {
         const SELECT: &str =
             "SELECT id FROM partner_account WHERE id = $1 OR tenant_id = $2 ORDER BY id = $1 DESC LIMIT 1";
         let row =
-            sqlx::query(SELECT).bind(id.as_str()).bind(tenant.to_string()).fetch_optional(self.connection()).await?;
+            statement(SELECT).bind(id.as_str()).bind(tenant.to_string()).fetch_optional(self.connection()).await?;
         let Some(row) = row else { return Ok(None) };
         let found: &str = row.try_get(0)?;
         found.parse().map(Some).map_err(|_| Error::Corrupt("partner_account.id".to_owned()))
@@ -191,7 +190,7 @@ impl Tx {
             VALUES ($1, $2, $3, $4, $5, 'API', $6, $7, $7)";
         let account = &new.account;
         let now = self.now().micros();
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(account.id.as_str())
             .bind(&account.display_name)
             .bind(account.kind.name())
@@ -201,7 +200,7 @@ impl Tx {
             .bind(now)
             .execute(self.connection())
             .await?;
-        sqlx::query("INSERT INTO account_sync (account) VALUES ($1)")
+        statement("INSERT INTO account_sync (account) VALUES ($1)")
             .bind(account.id.as_str())
             .execute(self.connection())
             .await?;
@@ -219,7 +218,7 @@ impl Tx {
             WHERE id = $1";
         let account = &after.account;
         let now = self.now().micros();
-        sqlx::query(UPDATE)
+        statement(UPDATE)
             .bind(account.id.as_str())
             .bind(&account.display_name)
             .bind(account.kind.name())
@@ -236,7 +235,7 @@ impl Tx {
 
     /// The account of that id with its sealed secret, before that is set.
     pub async fn kept_account_for_update(&mut self, id: &PartnerAccountId) -> Result<Option<KeptAccount>, Error> {
-        let row = sqlx::query(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(self.connection()).await?;
+        let row = statement(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(self.connection()).await?;
         row.as_ref().map(kept).transpose()
     }
 
@@ -251,23 +250,26 @@ impl Tx {
     ) -> Result<AccountRecord, Error> {
         const UPSERT: &str = "
             INSERT INTO partner_account_credentials (account, generation, identity, sealed_secret, key_id, set_at)
-            VALUES ($1, 1, randomblob(16), $2, $3, $4)
+            VALUES ($1, 1, $6, $2, $3, $4)
             ON CONFLICT (account) DO UPDATE SET
-                generation = generation + 1, identity = iif($5, identity, randomblob(16)), sealed_secret = $2, key_id = $3,
+                generation = partner_account_credentials.generation + 1,
+                identity = CASE WHEN $5 THEN partner_account_credentials.identity ELSE $6 END, sealed_secret = $2, key_id = $3,
                 set_at = $4";
         let now = self.now().micros();
-        sqlx::query(UPSERT)
+        let drawn = meta::drawn::<16>()?;
+        statement(UPSERT)
             .bind(id.as_str())
             .bind(&secret.bytes)
             .bind(&secret.key_id)
             .bind(now)
             .bind(is_the_same)
+            .bind(drawn.as_slice())
             .execute(self.connection())
             .await?;
         if !is_the_same {
             self.forget_trial(id).await?;
         }
-        sqlx::query(
+        statement(
             "UPDATE partner_account SET client_id = $2, revision = revision + 1, updated_at = $3, credential_kind = $4,
                 certificate_expires_at = $5
              WHERE id = $1",
@@ -310,11 +312,11 @@ impl Tx {
         self.save_partner_account(&wanted.account).await?;
         let now = self.now().micros();
         let kind = wanted.credential;
-        let rename = sqlx::query(UPDATE).bind(id.as_str()).bind(&wanted.client_id).bind(now).bind(kind.name());
+        let rename = statement(UPDATE).bind(id.as_str()).bind(&wanted.client_id).bind(now).bind(kind.name());
         let rename = rename.bind(kind.expires_at().map(Timestamp::micros));
-        rename.execute(self.connection()).await.map_err(Error::from)?;
-        let forget = sqlx::query(SIGNS_IN_BY_FILE).bind(id.as_str());
-        forget.execute(self.connection()).await.map_err(Error::from)?;
+        rename.execute(self.connection()).await?;
+        let forget = statement(SIGNS_IN_BY_FILE).bind(id.as_str());
+        forget.execute(self.connection()).await?;
         self.save_settings(id, &wanted.settings).await?;
         Ok(self.changed_account(id).await?)
     }
@@ -329,7 +331,7 @@ impl Tx {
             (AccountState::Disabled, _) => Standstill::Disabled,
             (AccountState::Active, None) => Standstill::NoCredentials,
             (AccountState::Active, Some(_)) => {
-                sqlx::query(CLEAR)
+                statement(CLEAR)
                     .bind(record.account.id.as_str())
                     .bind(Standstill::Disabled.reason())
                     .bind(Standstill::NoCredentials.reason())
@@ -358,7 +360,7 @@ impl Tx {
         let micros = |duration: Option<Duration>| {
             duration.map(|duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX))
         };
-        sqlx::query(UPSERT)
+        statement(UPSERT)
             .bind(id.as_str())
             .bind(&settings.night)
             .bind(&settings.time_zone)

@@ -1,11 +1,10 @@
 //! Partner accounts: their rows, the epoch of whoever synchronizes them, and the order of questions.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use crate::domain::ids::{Epoch, PartnerAccountId, Ticket};
 use crate::domain::observation::ObservationMark;
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::{Error, Store, Tx};
 
 const SELECT: &str = "SELECT id, display_name, kind, cloud, tenant_id FROM partner_account ORDER BY id";
@@ -13,12 +12,12 @@ const SELECT: &str = "SELECT id, display_name, kind, cloud, tenant_id FROM partn
 impl Store {
     /// Every partner account, by id.
     pub async fn partner_accounts(&self) -> Result<Vec<PartnerAccount>, Error> {
-        let rows = sqlx::query(SELECT).fetch_all(&self.readers).await?;
+        let rows = statement(SELECT).fetch_all(&self.backend).await?;
         rows.iter().map(account).collect()
     }
 }
 
-pub(super) fn account(row: &SqliteRow) -> Result<PartnerAccount, Error> {
+pub(super) fn account(row: &Row) -> Result<PartnerAccount, Error> {
     let text = |column: &str| row.try_get::<&str, _>(column);
     let corrupt = |column: &str| Error::Corrupt(format!("partner_account.{column}"));
     Ok(PartnerAccount {
@@ -40,12 +39,12 @@ impl Tx {
             RETURNING tenant_id";
         const TAKEN: &str = "SELECT id FROM partner_account WHERE tenant_id = $1 AND id <> $2";
         let now = self.now().micros();
-        let taken = sqlx::query(TAKEN).bind(account.tenant_id.to_string()).bind(account.id.as_str());
-        if let Some(by) = taken.fetch_optional(self.connection()).await.map_err(Error::from)? {
-            let by: String = by.try_get(0).map_err(Error::from)?;
+        let taken = statement(TAKEN).bind(account.tenant_id.to_string()).bind(account.id.as_str());
+        if let Some(by) = taken.fetch_optional(self.connection()).await? {
+            let by: String = by.try_get(0)?;
             return Err(TenantChanged::Taken { account: account.id.clone(), by });
         }
-        let row = sqlx::query(UPSERT)
+        let row = statement(UPSERT)
             .bind(account.id.as_str())
             .bind(&account.display_name)
             .bind(account.kind.name())
@@ -53,24 +52,22 @@ impl Tx {
             .bind(account.tenant_id.to_string())
             .bind(now)
             .fetch_one(self.connection())
-            .await
-            .map_err(Error::from)?;
-        let kept: String = row.try_get(0).map_err(Error::from)?;
+            .await?;
+        let kept: String = row.try_get(0)?;
         if kept != account.tenant_id.to_string() {
             return Err(TenantChanged::Another { account: account.id.clone() });
         }
-        sqlx::query("INSERT INTO account_sync (account) VALUES ($1) ON CONFLICT (account) DO NOTHING")
+        statement("INSERT INTO account_sync (account) VALUES ($1) ON CONFLICT (account) DO NOTHING")
             .bind(account.id.as_str())
             .execute(self.connection())
-            .await
-            .map_err(Error::from)?;
+            .await?;
         Ok(())
     }
 
     /// Takes over the account's synchronization: questions asked under an earlier epoch count as older.
     pub async fn raise_epoch(&mut self, account: &PartnerAccountId) -> Result<Epoch, Error> {
         let row =
-            sqlx::query("UPDATE partner_account SET lease_epoch = lease_epoch + 1 WHERE id = $1 RETURNING lease_epoch")
+            statement("UPDATE partner_account SET lease_epoch = lease_epoch + 1 WHERE id = $1 RETURNING lease_epoch")
                 .bind(account.as_str())
                 .fetch_one(self.connection())
                 .await?;
@@ -85,13 +82,12 @@ impl Tx {
         count: usize,
     ) -> Result<ObservationMark, Error> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
-        let row = sqlx::query(
-            "UPDATE partner_account SET last_ticket = last_ticket + $2 WHERE id = $1 RETURNING last_ticket",
-        )
-        .bind(account.as_str())
-        .bind(count)
-        .fetch_one(self.connection())
-        .await?;
+        let row =
+            statement("UPDATE partner_account SET last_ticket = last_ticket + $2 WHERE id = $1 RETURNING last_ticket")
+                .bind(account.as_str())
+                .bind(count)
+                .fetch_one(self.connection())
+                .await?;
         let last: i64 = row.try_get(0)?;
         Ok(ObservationMark { epoch, ticket: Ticket(last - count + 1) })
     }

@@ -1,10 +1,9 @@
 //! Which audit records have been acted on. The audit log is read by whole days and without an order, so the same
 //! record is met many times; only a record that was not met in this status yet is a signal.
 
-use sqlx::Row;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::store::statement::statement;
 use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
 
@@ -21,7 +20,7 @@ impl Store {
                 SELECT 1 FROM audit_record_seen e
                 WHERE e.account = p.account AND e.record_id = p.record_id AND e.status <> 'progress'
             )";
-        let row = sqlx::query(SELECT).bind(account.as_str()).bind(since.micros()).fetch_one(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).bind(since.micros()).fetch_one(&self.backend).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
     }
 }
@@ -38,19 +37,19 @@ impl Tx {
             INSERT INTO audit_record_seen (account, record_id, status, seen_at) VALUES ($1, $2, $3, $4)
             ON CONFLICT (account, record_id, status) DO NOTHING";
         let now = self.now().micros();
-        let done = sqlx::query(INSERT)
+        let done = statement(INSERT)
             .bind(account.as_str())
             .bind(record)
             .bind(status)
             .bind(now)
             .execute(self.connection())
             .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
     }
 
     /// Forgets records met before `before`; they are older than what is read again.
     pub async fn forget_audit_records(&mut self, account: &PartnerAccountId, before: Timestamp) -> Result<(), Error> {
-        sqlx::query("DELETE FROM audit_record_seen WHERE account = $1 AND seen_at < $2")
+        statement("DELETE FROM audit_record_seen WHERE account = $1 AND seen_at < $2")
             .bind(account.as_str())
             .bind(before.micros())
             .execute(self.connection())
@@ -69,7 +68,7 @@ impl Tx {
             WHERE NOT EXISTS (SELECT 1 FROM customer WHERE account = $1 AND microsoft_tenant_id = value)";
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
         let rows =
-            sqlx::query(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
+            statement(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
         rows.iter().map(|row| tenant(row.try_get(0)?)).collect()
     }
 }

@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::TryStreamExt;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
 use crate::clock::Timestamp;
 use crate::domain::change::ChangeKind;
@@ -16,7 +14,10 @@ use crate::domain::customer::Customer;
 use crate::domain::field::Field;
 use crate::domain::ids::{ChangePosition, CustomerId, PartnerAccountId};
 use crate::domain::upstream_change::UpstreamChange;
+use crate::store::connection::Connection;
 use crate::store::customer_row::{self, customer_columns, customer_tables};
+use crate::store::row::Row;
+use crate::store::statement::{PerDialect, statement};
 use crate::store::upstream_changes::upstream_change;
 use crate::store::{Error, Store};
 
@@ -111,13 +112,13 @@ struct History {
 impl Store {
     /// The end of the change log.
     pub async fn last_change(&self) -> Result<ChangePosition, Error> {
-        let row = sqlx::query(KNOWN).fetch_one(&self.readers).await?;
+        let row = statement(KNOWN).fetch_one(&self.backend).await?;
         Ok(known(&row)?.1)
     }
 
     /// Whether every change after a place is kept.
     pub async fn keeps_changes_after(&self, place: ChangePosition) -> Result<bool, Error> {
-        let (horizon, head) = known(&sqlx::query(KNOWN).fetch_one(&self.readers).await?)?;
+        let (horizon, head) = known(&statement(KNOWN).fetch_one(&self.backend).await?)?;
         Ok(horizon <= place && place <= head)
     }
 
@@ -129,8 +130,8 @@ impl Store {
         seen: &SeenAhead,
         limit: u32,
     ) -> Result<ChangesAfter, Error> {
-        let mut reading = self.begin_reading().await?;
-        let (horizon, head) = known(&sqlx::query(KNOWN).fetch_one(&mut *reading).await?)?;
+        let mut reading = self.backend.begin_reading().await?;
+        let (horizon, head) = known(&statement(KNOWN).fetch_one(&mut reading).await?)?;
         if after < horizon || after > head {
             return Ok(ChangesAfter::NotKept);
         }
@@ -154,32 +155,33 @@ impl Store {
 }
 
 /// Up to which place changes are no longer kept, and the last place.
-fn known(row: &SqliteRow) -> Result<(ChangePosition, ChangePosition), Error> {
+fn known(row: &Row) -> Result<(ChangePosition, ChangePosition), Error> {
     let horizon: i64 = row.try_get("horizon")?;
     let head: Option<i64> = row.try_get("head")?;
     Ok((ChangePosition(horizon), ChangePosition(head.unwrap_or(horizon))))
 }
 
 async fn changed(
-    reading: &mut SqliteConnection,
+    reading: &mut Connection,
     after: ChangePosition,
     until: ChangePosition,
     accounts: &BTreeSet<PartnerAccountId>,
     limit: u32,
 ) -> Result<Vec<Changed>, Error> {
     // The plus keeps SQLite from looking at everything that ever changed in the accounts.
-    const SELECT: &str = "
-        SELECT sequence, account, customer_id, revision FROM change_log
-        WHERE sequence > $1 AND sequence <= $2 AND +account IN (SELECT value FROM json_each($3))
-        ORDER BY sequence LIMIT $4";
+    const SELECT: PerDialect = PerDialect {
+        sqlite: "
+            SELECT sequence, account, customer_id, revision FROM change_log
+            WHERE sequence > $1 AND sequence <= $2 AND +account IN (SELECT value FROM json_each($3))
+            ORDER BY sequence LIMIT $4",
+        postgres: "
+            SELECT sequence, account, customer_id, revision FROM change_log
+            WHERE sequence > $1 AND sequence <= $2 AND account IN (SELECT value FROM json_each($3))
+            ORDER BY sequence LIMIT $4",
+    };
     let accounts = serde_json::Value::from_iter(accounts.iter().map(PartnerAccountId::as_str));
-    let rows = sqlx::query(SELECT)
-        .bind(after.0)
-        .bind(until.0)
-        .bind(accounts.to_string())
-        .bind(limit)
-        .fetch_all(reading)
-        .await?;
+    let rows =
+        statement(SELECT).bind(after.0).bind(until.0).bind(accounts.to_string()).bind(limit).fetch_all(reading).await?;
     rows.iter()
         .map(|row| {
             let account: &str = row.try_get("account")?;
@@ -201,16 +203,16 @@ fn firsts(changed: Vec<Changed>, seen: &SeenAhead) -> Vec<Changed> {
 }
 
 /// What happened to each since its first change, up to the state that is read beside it.
-async fn histories(reading: &mut SqliteConnection, firsts: &[Changed]) -> Result<Vec<History>, Error> {
+async fn histories(reading: &mut Connection, firsts: &[Changed]) -> Result<Vec<History>, Error> {
     const SELECT: &str = "
         SELECT wanted.key AS number, l.sequence, l.kind, l.fields, l.actor, l.at,
                w.record_id, w.operation, w.actor_user, w.actor_application, w.operation_at
         FROM json_each($1) AS wanted CROSS JOIN change_log AS l LEFT JOIN upstream_change AS w ON w.sequence = l.sequence
-        WHERE l.account = wanted.value ->> 0 AND l.customer_id = wanted.value ->> 1 AND l.revision >= wanted.value ->> 2";
+        WHERE l.account = wanted.value ->> 0 AND l.customer_id = wanted.value ->> 1 AND l.revision >= CAST(wanted.value ->> 2 AS BIGINT)";
     let wanted = firsts.iter().map(|one| serde_json::json!([one.account.as_str(), one.id.to_string(), one.revision]));
     let wanted = serde_json::Value::from_iter(wanted);
     let mut histories: Vec<History> = firsts.iter().map(|_| History::default()).collect();
-    let mut rows = sqlx::query(SELECT).bind(wanted.to_string()).fetch(reading);
+    let mut rows = statement(SELECT).bind(wanted.to_string()).fetch(reading);
     while let Some(row) = rows.try_next().await? {
         let number: i64 = row.try_get("number")?;
         let history = usize::try_from(number).ok().and_then(|number| histories.get_mut(number));
@@ -220,7 +222,7 @@ async fn histories(reading: &mut SqliteConnection, firsts: &[Changed]) -> Result
 }
 
 async fn customers(
-    reading: &mut SqliteConnection,
+    reading: &mut Connection,
     firsts: &[Changed],
 ) -> Result<HashMap<(PartnerAccountId, CustomerId), Customer>, Error> {
     const SELECT: &str = concat!(
@@ -231,13 +233,13 @@ async fn customers(
     );
     let wanted = firsts.iter().map(|one| serde_json::json!([one.account.as_str(), one.id.to_string()]));
     let wanted = serde_json::Value::from_iter(wanted);
-    let rows = sqlx::query(SELECT).bind(wanted.to_string()).fetch_all(reading).await?;
+    let rows = statement(SELECT).bind(wanted.to_string()).fetch_all(reading).await?;
     let customers = rows.iter().map(customer_row::customer);
     customers.map(|customer| customer.map(|customer| ((customer.account.clone(), customer.id), customer))).collect()
 }
 
 impl History {
-    fn add(&mut self, row: &SqliteRow) -> Result<(), Error> {
+    fn add(&mut self, row: &Row) -> Result<(), Error> {
         let position = ChangePosition(row.try_get("sequence")?);
         let kind = ChangeKind::named(row.try_get("kind")?).ok_or_else(|| corrupt("kind"))?;
         let first = self.kinds.entry(kind).or_insert(position);

@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
-use sqlx::Row;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::ChangePosition;
+use crate::store::statement::statement;
 use crate::store::{Error, Store, Tx};
 
 /// How many changes one transaction deletes: others want to write as well.
@@ -39,12 +38,12 @@ impl Store {
             SELECT sequence FROM change_log WHERE at >= $1 AND at <= $2 ORDER BY sequence LIMIT 1";
         const LAST_TOO_OLD: &str = "
             SELECT sequence FROM change_log WHERE sequence < $1 AND at < $2 ORDER BY sequence DESC LIMIT 1";
-        let running: Option<i64> = sqlx::query(RUNNING_SINCE).fetch_one(&self.readers).await?.try_get(0)?;
+        let running: Option<i64> = statement(RUNNING_SINCE).fetch_one(&self.backend).await?.try_get(0)?;
         let too_old = running.map_or(too_old, |since| too_old.min(Timestamp::from_micros(since)));
         let kept =
-            sqlx::query(FIRST_KEPT).bind(too_old.micros()).bind(now.micros()).fetch_optional(&self.readers).await?;
+            statement(FIRST_KEPT).bind(too_old.micros()).bind(now.micros()).fetch_optional(&self.backend).await?;
         let before: i64 = kept.map_or(Ok(i64::MAX), |row| row.try_get(0))?;
-        let last = sqlx::query(LAST_TOO_OLD).bind(before).bind(too_old.micros()).fetch_optional(&self.readers).await?;
+        let last = statement(LAST_TOO_OLD).bind(before).bind(too_old.micros()).fetch_optional(&self.backend).await?;
         Ok(last.map(|row| row.try_get(0)).transpose()?.map(ChangePosition))
     }
 }
@@ -53,14 +52,15 @@ impl Tx {
     /// Deletes the first changes of the log up to `end`, as many as fit into one transaction, and moves the horizon.
     async fn forget_some_changes(&mut self, end: ChangePosition) -> Result<u64, Error> {
         const LAST_OF_SOME: &str = "
-            SELECT max(sequence) FROM (SELECT sequence FROM change_log WHERE sequence <= $1 ORDER BY sequence LIMIT $2)";
-        let row = sqlx::query(LAST_OF_SOME).bind(end.0).bind(AT_ONCE).fetch_one(self.connection()).await?;
+            SELECT max(sequence) FROM (SELECT sequence FROM change_log WHERE sequence <= $1 ORDER BY sequence LIMIT $2)
+            AS some_changes";
+        let row = statement(LAST_OF_SOME).bind(end.0).bind(AT_ONCE).fetch_one(self.connection()).await?;
         let last: Option<i64> = row.try_get(0)?;
         let Some(last) = last else { return Ok(0) };
-        sqlx::query("UPDATE change_log_horizon SET sequence = $1").bind(last).execute(self.connection()).await?;
+        statement("UPDATE change_log_horizon SET sequence = $1").bind(last).execute(self.connection()).await?;
         self.forget_upstream_changes(ChangePosition(last)).await?;
         let deleted =
-            sqlx::query("DELETE FROM change_log WHERE sequence <= $1").bind(last).execute(self.connection()).await?;
-        Ok(deleted.rows_affected())
+            statement("DELETE FROM change_log WHERE sequence <= $1").bind(last).execute(self.connection()).await?;
+        Ok(deleted)
     }
 }

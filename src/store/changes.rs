@@ -4,6 +4,7 @@ pub(super) use crate::domain::change::ChangeKind;
 use crate::domain::customer::Customer;
 use crate::domain::field::Field;
 use crate::domain::ids::{ChangePosition, RunId};
+use crate::store::statement::statement;
 use crate::store::{Error, Tx};
 
 /// Who changes what is written by synchronization.
@@ -24,7 +25,7 @@ impl Tx {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING sequence";
         let now = self.now().micros();
         self.tell_of_changes();
-        let place: i64 = sqlx::query_scalar(INSERT)
+        let place: i64 = statement(INSERT)
             .bind(customer.account.as_str())
             .bind(customer.id.to_string())
             .bind(customer.revision.0)
@@ -33,7 +34,7 @@ impl Tx {
             .bind(actor)
             .bind(run.map(|run| run.to_string()))
             .bind(now)
-            .fetch_one(self.connection())
+            .fetch_value(self.connection())
             .await?;
         Ok(ChangePosition(place))
     }

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::look::LookCause;
 use crate::domain::policy::CONFIRM_AFTER;
+use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::{DirtyCustomer, Error, Priority, Store, Tx};
 
 /// How many confirming looks follow a look of that urgency: as many as are planned for what a signal asked for.
@@ -19,11 +20,15 @@ pub(super) fn owed_after(priority: Priority) -> i64 {
 impl Store {
     /// When the next confirming look is due.
     pub async fn next_confirmation_at(&self, account: &PartnerAccountId) -> Result<Option<Timestamp>, Error> {
-        const SELECT: &str = "
-            SELECT confirm_at FROM upstream_customer INDEXED BY upstream_customer_confirm
-            WHERE account = $1 AND confirm_at IS NOT NULL ORDER BY confirm_at LIMIT 1";
-        let at: Option<i64> = sqlx::query_scalar(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
-        Ok(at.map(Timestamp::from_micros))
+        const SELECT: PerDialect = by_index!(
+            "
+            SELECT confirm_at FROM upstream_customer",
+            "upstream_customer_confirm",
+            "
+            WHERE account = $1 AND confirm_at IS NOT NULL ORDER BY confirm_at LIMIT 1"
+        );
+        let row = statement(SELECT).bind(account.as_str()).fetch_optional(&self.backend).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?.map(Timestamp::from_micros))
     }
 }
 
@@ -44,7 +49,7 @@ impl Tx {
         let now = self.now();
         let tenants = serde_json::Value::from_iter(works.iter().map(|work| work.tenant_id.to_string()));
         let [first, then] = CONFIRM_AFTER.map(|after| now.plus(after).micros());
-        sqlx::query(UPDATE)
+        statement(UPDATE)
             .bind(account.as_str())
             .bind(tenants.to_string())
             .bind(owed_after(Priority::Signal))
@@ -57,19 +62,23 @@ impl Tx {
 
     /// Marks up to `limit` customers whose confirming look is due; returns how many.
     pub async fn mark_confirmations(&mut self, account: &PartnerAccountId, limit: u32) -> Result<u64, Error> {
-        const UPDATE: &str = "
+        const UPDATE: PerDialect = by_index!(
+            "
             UPDATE upstream_customer SET
                 confirms_left = max(confirms_left - 1, 0), confirm_at = NULL, marked = marked + 1,
                 cause = CASE WHEN settled < marked AND priority >= $3 THEN cause ELSE $5 END, newest_cause = $5,
                 priority = CASE WHEN settled < marked THEN max(priority, $3) ELSE $3 END,
                 not_before = CASE WHEN settled < marked THEN not_before ELSE $2 END
             WHERE account = $1 AND tenant_id IN (
-                SELECT tenant_id FROM upstream_customer INDEXED BY upstream_customer_confirm
+                SELECT tenant_id FROM upstream_customer",
+            "upstream_customer_confirm",
+            "
                 WHERE account = $1 AND confirm_at <= $2 ORDER BY confirm_at LIMIT $4
-            )";
+            )"
+        );
         let now = self.now().micros();
         self.wake(account);
-        let done = sqlx::query(UPDATE)
+        let done = statement(UPDATE)
             .bind(account.as_str())
             .bind(now)
             .bind(Priority::Confirm as i64)
@@ -77,6 +86,6 @@ impl Tx {
             .bind(LookCause::Confirmation.name())
             .execute(self.connection())
             .await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 }

@@ -3,15 +3,14 @@
 //! A dry run writes here and nowhere else: no customer, nothing of what is owed to one, and no run. Paused customers are left
 //! out, because nobody looks at them.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::customer::Customer;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::observation::ListedCustomer;
 use crate::domain::standstill::Standstill;
 use crate::domain::trial::{self, CredentialTrial, Fingerprint, Grounds, SAMPLE_MAX, TrialReport, TrialState, Verdict};
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::upstream::tenant;
 use crate::store::{Error, RunKind, RunState, Store, Tx};
 
@@ -35,7 +34,7 @@ fn fingerprint(bytes: &[u8]) -> Result<Fingerprint, Error> {
     Ok(Fingerprint::new(bytes))
 }
 
-fn trial_of(row: &SqliteRow) -> Result<CredentialTrial, Error> {
+fn trial_of(row: &Row) -> Result<CredentialTrial, Error> {
     let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
     let corrupt = |column: &str| Error::Corrupt(format!("credential_trial.{column}"));
     let found = match time("finished_at")? {
@@ -51,7 +50,7 @@ fn trial_of(row: &SqliteRow) -> Result<CredentialTrial, Error> {
     })
 }
 
-fn report_of(row: &SqliteRow) -> Result<TrialReport, Error> {
+fn report_of(row: &Row) -> Result<TrialReport, Error> {
     let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     Ok(TrialReport {
         listed: count("listed")?,
@@ -72,7 +71,7 @@ fn signed(count: u64) -> i64 {
 impl Store {
     /// The trial of the account's credentials, if these needed one.
     pub async fn credential_trial(&self, account: &PartnerAccountId) -> Result<Option<CredentialTrial>, Error> {
-        let row = sqlx::query(TRIAL).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(TRIAL).bind(account.as_str()).fetch_optional(&self.backend).await?;
         row.as_ref().map(trial_of).transpose()
     }
 
@@ -83,7 +82,7 @@ impl Store {
         to: &PartnerAccountId,
     ) -> Result<Vec<(PartnerAccountId, CredentialTrial)>, Error> {
         const SELECT: &str = "SELECT * FROM credential_trial WHERE account BETWEEN $1 AND $2 ORDER BY account";
-        let rows = sqlx::query(SELECT).bind(from.as_str()).bind(to.as_str()).fetch_all(&self.readers).await?;
+        let rows = statement(SELECT).bind(from.as_str()).bind(to.as_str()).fetch_all(&self.backend).await?;
         rows.iter()
             .map(|row| {
                 let account: &str = row.try_get("account")?;
@@ -95,7 +94,7 @@ impl Store {
 
     /// Which credentials the account is synchronized with: the ones that were accepted last.
     pub async fn accepted_credentials(&self, account: &PartnerAccountId) -> Result<Option<Fingerprint>, Error> {
-        let row = sqlx::query(ACCEPTED).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(ACCEPTED).bind(account.as_str()).fetch_optional(&self.backend).await?;
         row.map(|row| fingerprint(row.try_get(0)?)).transpose()
     }
 
@@ -112,7 +111,7 @@ impl Store {
                 WHERE c.account = $1 AND c.relationship = 'ACTIVE' AND u.paused_at IS NULL AND NOT s.is_renamed
             )
             SELECT tenant_id FROM alike WHERE place * $2 / everybody > (place - 1) * $2 / everybody ORDER BY place LIMIT $2";
-        let rows = sqlx::query(SELECT).bind(account.as_str()).bind(SAMPLE_MAX).fetch_all(&self.readers).await?;
+        let rows = statement(SELECT).bind(account.as_str()).bind(SAMPLE_MAX).fetch_all(&self.backend).await?;
         let mut sample = Vec::with_capacity(rows.len());
         for row in &rows {
             let tenant = tenant(row.try_get(0)?)?;
@@ -126,7 +125,7 @@ impl Store {
 impl Tx {
     /// The trial of the account's credentials, as it is in this transaction.
     pub async fn credential_trial(&mut self, account: &PartnerAccountId) -> Result<Option<CredentialTrial>, Error> {
-        let row = sqlx::query(TRIAL).bind(account.as_str()).fetch_optional(self.connection()).await?;
+        let row = statement(TRIAL).bind(account.as_str()).fetch_optional(self.connection()).await?;
         row.as_ref().map(trial_of).transpose()
     }
 
@@ -147,9 +146,9 @@ impl Tx {
                 fingerprint = $2, state = 'TRYING', started_at = $3, finished_at = NULL, listed = NULL, active = NULL,
                 present = NULL, missing = NULL, appeared = NULL, renamed = NULL, sampled = NULL, differing = NULL,
                 accepted_at = NULL, accepted_by = NULL
-            WHERE NOT (fingerprint = $2 AND state = 'WAITING')";
-        let known: i64 = sqlx::query_scalar(KNOWN).bind(account.as_str()).fetch_one(self.connection()).await?;
-        let before = sqlx::query(ACCEPTED).bind(account.as_str()).fetch_optional(self.connection()).await?;
+            WHERE NOT (credential_trial.fingerprint = $2 AND credential_trial.state = 'WAITING')";
+        let known: i64 = statement(KNOWN).bind(account.as_str()).fetch_value(self.connection()).await?;
+        let before = statement(ACCEPTED).bind(account.as_str()).fetch_optional(self.connection()).await?;
         let grounds = match (known, before) {
             (0, _) => Some(Grounds::NobodyToLose),
             // Customers come by accepted credentials only, so these came by an earlier release.
@@ -163,7 +162,7 @@ impl Tx {
         }
         self.forget_seen(account).await?;
         let now = self.now().micros();
-        sqlx::query(BEGIN)
+        statement(BEGIN)
             .bind(account.as_str())
             .bind(credentials.bytes().as_slice())
             .bind(now)
@@ -184,7 +183,7 @@ impl Tx {
                 SELECT 1 FROM upstream_customer u
                 WHERE u.account = $1 AND u.tenant_id = l.value ->> 'id' AND u.listed_name IS NOT NULL
                     AND (u.listed_name, u.listed_domain, u.listed_relationship)
-                        IS NOT (l.value ->> 'name', l.value ->> 'domain', l.value ->> 'relationship')
+                        IS DISTINCT FROM (l.value ->> 'name', l.value ->> 'domain', l.value ->> 'relationship')
             )
             FROM json_each($2) l WHERE true
             ON CONFLICT (account, tenant_id) DO NOTHING";
@@ -196,7 +195,7 @@ impl Tx {
                 "relationship": customer.relationship,
             })
         }));
-        sqlx::query(INSERT).bind(account.as_str()).bind(listed.to_string()).execute(self.connection()).await?;
+        statement(INSERT).bind(account.as_str()).bind(listed.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -225,7 +224,7 @@ impl Tx {
         let report = TrialReport { sampled, differing, ..self.list_compared(account).await? };
         self.forget_seen(account).await?;
         let now = self.now().micros();
-        sqlx::query(FINISH)
+        statement(FINISH)
             .bind(account.as_str())
             .bind(now)
             .bind(signed(report.listed))
@@ -266,7 +265,7 @@ impl Tx {
     /// What was found about credentials that are no longer the account's is forgotten; the acceptances stay.
     pub async fn forget_trial(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         self.forget_seen(account).await?;
-        sqlx::query("DELETE FROM credential_trial WHERE account = $1")
+        statement("DELETE FROM credential_trial WHERE account = $1")
             .bind(account.as_str())
             .execute(self.connection())
             .await?;
@@ -277,18 +276,18 @@ impl Tx {
     async fn list_compared(&mut self, account: &PartnerAccountId) -> Result<TrialReport, Error> {
         const COMPARE: &str = "
             SELECT count(*) AS active, count(s.tenant_id) AS present,
-                   coalesce(sum(s.tenant_id IS NULL AND u.listed_name IS NOT NULL), 0) AS missing,
-                   coalesce(sum(s.is_renamed), 0) AS renamed, 0 AS sampled, 0 AS differing,
+                   count(*) FILTER (WHERE s.tenant_id IS NULL AND u.listed_name IS NOT NULL) AS missing,
+                   count(*) FILTER (WHERE s.is_renamed) AS renamed, 0 AS sampled, 0 AS differing,
                    (SELECT count(*) FROM credential_trial_seen WHERE account = $1) AS listed,
                    (SELECT count(*) FROM credential_trial_seen n
                     LEFT JOIN upstream_customer v ON v.account = n.account AND v.tenant_id = n.tenant_id
                     LEFT JOIN customer k ON k.account = n.account AND k.microsoft_tenant_id = n.tenant_id
-                    WHERE n.account = $1 AND v.listed_name IS NULL AND k.relationship IS NOT 'ACTIVE') AS appeared
+                    WHERE n.account = $1 AND v.listed_name IS NULL AND k.relationship IS DISTINCT FROM 'ACTIVE') AS appeared
             FROM customer c
             JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
             LEFT JOIN credential_trial_seen s ON s.account = c.account AND s.tenant_id = c.microsoft_tenant_id
             WHERE c.account = $1 AND c.relationship = 'ACTIVE' AND u.paused_at IS NULL";
-        report_of(&sqlx::query(COMPARE).bind(account.as_str()).fetch_one(self.connection()).await?)
+        report_of(&statement(COMPARE).bind(account.as_str()).fetch_one(self.connection()).await?)
     }
 
     /// From now on the account is synchronized with these credentials. A list that others have begun to read is read anew.
@@ -310,7 +309,7 @@ impl Tx {
             UPDATE credential_trial SET state = 'ACCEPTED', accepted_at = $2, accepted_by = $3 WHERE account = $1";
         let now = self.now().micros();
         let number = |of: fn(&TrialReport) -> u64| report.map(|report| signed(of(report)));
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(account.as_str())
             .bind(credentials.bytes().as_slice())
             .bind(grounds.name())
@@ -326,7 +325,7 @@ impl Tx {
             .bind(number(|report| report.differing))
             .execute(self.connection())
             .await?;
-        sqlx::query(SAY).bind(account.as_str()).bind(now).bind(caller).execute(self.connection()).await?;
+        statement(SAY).bind(account.as_str()).bind(now).bind(caller).execute(self.connection()).await?;
         self.unsay_waiting(account).await?;
         self.wake(account);
         match grounds {
@@ -347,7 +346,7 @@ impl Tx {
         const CLEAR: &str = "
             UPDATE account_sync SET problem_reason = NULL, problem_detail = NULL, problem_since = NULL
             WHERE account = $1 AND problem_reason = $2";
-        sqlx::query(CLEAR)
+        statement(CLEAR)
             .bind(account.as_str())
             .bind(Standstill::CredentialsNeedApproval.reason())
             .execute(self.connection())
@@ -357,7 +356,7 @@ impl Tx {
     }
 
     async fn forget_seen(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
-        sqlx::query("DELETE FROM credential_trial_seen WHERE account = $1")
+        statement("DELETE FROM credential_trial_seen WHERE account = $1")
             .bind(account.as_str())
             .execute(self.connection())
             .await?;

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row;
-
 use crate::domain::customer::Customer;
 use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::store::customer_row::{self, customer_columns, customer_tables};
+use crate::store::statement::statement;
 use crate::store::{Error, Store, Tx};
 
 /// A key that several customers may share.
@@ -32,7 +31,7 @@ impl Store {
             "WHERE c.account = $1 AND c.id IN (SELECT value FROM json_each($2))"
         );
         let ids = serde_json::Value::from_iter(ids.iter().map(CustomerId::to_string));
-        let rows = sqlx::query(SELECT).bind(account.as_str()).bind(ids.to_string()).fetch_all(&self.readers).await?;
+        let rows = statement(SELECT).bind(account.as_str()).bind(ids.to_string()).fetch_all(&self.backend).await?;
         let customers = rows.iter().map(customer_row::customer);
         customers.map(|customer| customer.map(|customer| (customer.id, customer))).collect()
     }
@@ -57,12 +56,11 @@ impl Store {
             "WHERE c.account = $1 AND c.external_reference = $2 AND c.external_reference <> '' AND c.deleted_at IS NULL
              ORDER BY c.id LIMIT $3"
         );
-        let (statement, value) = match key {
+        let (text, value) = match key {
             SharedKey::Domain(domain) => (BY_DOMAIN, domain),
             SharedKey::ExternalReference(reference) => (BY_REFERENCE, reference),
         };
-        let rows =
-            sqlx::query(statement).bind(account.as_str()).bind(value).bind(limit).fetch_all(&self.readers).await?;
+        let rows = statement(text).bind(account.as_str()).bind(value).bind(limit).fetch_all(&self.backend).await?;
         rows.iter().map(customer_row::customer).collect()
     }
 }
@@ -77,7 +75,7 @@ impl Tx {
         const SELECT: &str = "
             SELECT id FROM customer
             WHERE account = $1 AND domain = $2 AND domain <> '' AND source = 'MICROSOFT' ORDER BY id LIMIT 1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).bind(domain).fetch_optional(self.connection()).await?;
+        let row = statement(SELECT).bind(account.as_str()).bind(domain).fetch_optional(self.connection()).await?;
         let Some(row) = row else { return Ok(None) };
         let id: &str = row.try_get(0)?;
         id.parse().map(Some).map_err(|_| Error::Corrupt("customer.id".to_owned()))

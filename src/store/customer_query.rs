@@ -6,8 +6,6 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use sqlx::AssertSqlSafe;
-
 use crate::clock::Timestamp;
 use crate::domain::contact::{ContactField, ContactRole};
 use crate::domain::customer::Customer;
@@ -15,19 +13,19 @@ use crate::domain::filter::{ChoiceField, Expression, Filter, MENTIONED_IN, Test,
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::order::{Direction, Key, Order, OrderField, OrderValue, Position};
 use crate::store::customer_row::{self, customer_columns, customer_tables};
+use crate::store::statement::composed;
 use crate::store::{Error, Store};
 
-/// Everything that another engine says in other words.
+/// The words of both engines. On PostgreSQL the columns have the collation "C", which their expressions inherit: code points
+/// decide there as well, and small letters are made of ASCII letters only.
 mod engine {
-    /// Before, between and after two texts of which the first contains the second. PostgreSQL: `strpos(`.
+    /// Before, between and after two texts of which the first contains the second.
     pub(super) const CONTAINS: [&str; 3] = ["instr(", ", ", ") > 0"];
-    /// Around a text whose ASCII letters are to be small. PostgreSQL: `lower(` and ` COLLATE "C")`.
+    /// Around a text whose ASCII letters are to be small.
     pub(super) const LOWER_CASE: [&str; 2] = ["lower(", ")"];
-    /// After a text that is compared or ordered, so that code points decide. PostgreSQL: ` COLLATE "C"`.
-    pub(super) const BY_CODE_POINTS: &str = "";
     /// Between the labels and the key of one of them; NULL when there is none.
     pub(super) const LABEL: &str = "c.labels ->> ";
-    /// True when there is a label. PostgreSQL: `c.labels <> '{}'::jsonb`.
+    /// True when there is a label.
     pub(super) const ANY_LABEL: &str = "c.labels <> '{}'";
 }
 
@@ -104,15 +102,14 @@ impl Store {
     }
 
     async fn run(&self, query: BoundQuery) -> Result<Vec<Customer>, Error> {
-        // Not kept prepared: hardly two filters are the same text, and they would push out what is used all the time.
-        let mut bound = sqlx::query(query.safe_text()).persistent(false);
+        let mut bound = composed(query.text);
         for value in query.values {
             bound = match value {
                 Value::Text(text) => bound.bind(text),
                 Value::Number(number) => bound.bind(number),
             };
         }
-        let rows = bound.fetch_all(&self.readers).await?;
+        let rows = bound.fetch_all(&self.backend).await?;
         rows.iter().map(customer_row::customer).collect()
     }
 }
@@ -161,13 +158,8 @@ pub(super) fn select(
 }
 
 impl BoundQuery {
-    /// The text, for the database.
-    ///
-    /// It is safe because there are two ways into it: `says`, which takes nothing but texts of this program, and
-    /// `binds`, which writes the number of a placeholder. What a caller said is among the values.
-    fn safe_text(&self) -> AssertSqlSafe<String> {
-        AssertSqlSafe(self.text.clone())
-    }
+    // The text is safe because there are two ways into it: `says`, which takes nothing but texts of this program, and
+    // `binds`, which writes the number of a placeholder. What a caller said is among the values.
 
     fn says(&mut self, fragment: &'static str) {
         self.text.push_str(fragment);
@@ -222,9 +214,9 @@ impl BoundQuery {
     /// What is ordered by; never NULL.
     fn names_key(&mut self, field: OrderField) {
         match field {
-            OrderField::CompanyName => self.names_ordered_text(&TextField::CompanyName),
-            OrderField::Domain => self.names_ordered_text(&TextField::Domain),
-            OrderField::ExternalReference => self.names_ordered_text(&TextField::ExternalReference),
+            OrderField::CompanyName => self.names_text(&TextField::CompanyName),
+            OrderField::Domain => self.names_text(&TextField::Domain),
+            OrderField::ExternalReference => self.names_text(&TextField::ExternalReference),
             OrderField::CreateTime => self.says(time_column(TimeField::CreateTime)),
             OrderField::UpdateTime => self.says(time_column(TimeField::UpdateTime)),
             OrderField::VerifiedAt => {
@@ -234,20 +226,9 @@ impl BoundQuery {
                 self.binds(Value::Number(sortable(None)));
                 self.says(")");
             }
-            OrderField::Account => {
-                self.says("c.account");
-                self.says(engine::BY_CODE_POINTS);
-            }
-            OrderField::Id => {
-                self.says("c.id");
-                self.says(engine::BY_CODE_POINTS);
-            }
+            OrderField::Account => self.says("c.account"),
+            OrderField::Id => self.says("c.id"),
         }
-    }
-
-    fn names_ordered_text(&mut self, field: &TextField) {
-        self.names_text(field);
-        self.says(engine::BY_CODE_POINTS);
     }
 
     /// A text as a reader sees it; never NULL.
@@ -366,7 +347,7 @@ impl BoundQuery {
     fn passes_text(&mut self, field: &TextField, test: &TextTest) {
         match test {
             TextTest::Compares(comparison, text) => {
-                self.names_ordered_text(field);
+                self.names_text(field);
                 self.says(comparison.symbol());
                 self.binds_text(text);
             }

@@ -2,10 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::Row;
-use sqlx::query::Query;
-use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
-
 use crate::clock::Timestamp;
 use crate::domain::contact::{Contact, ContactField};
 use crate::domain::customer::{Billing, Customer, CustomerStatus, MicrosoftLink, Relationship, Source, SyncState};
@@ -16,6 +12,8 @@ use crate::domain::pause::{Pause, PauseReason};
 use crate::domain::reseller::Reseller;
 use crate::domain::upstream_change::Provenance;
 use crate::store::Error;
+use crate::store::row::Row;
+use crate::store::statement::Statement;
 use crate::store::upstream_changes::upstream_change;
 
 /// The columns of a customer (`c`) and of what is known of it upstream (`u`), in the order `customer` reads them.
@@ -34,7 +32,8 @@ macro_rules! customer_columns {
          u.verified_at, u.observed_epoch, u.observed_ticket, u.paused_at, u.paused_by, u.pause_reason, u.verified_by,
          w.record_id, w.operation, w.actor_user, w.actor_application, w.operation_at,
          (
-             SELECT json_group_array(json_array(m.reseller_id, m.display_name, m.mpn_id)) FROM customer_reseller m
+             SELECT '[' || string_agg('[' || json_quote(m.reseller_id) || ',' || json_quote(m.display_name) || ','
+                    || json_quote(m.mpn_id) || ']', ',') || ']' FROM customer_reseller m
              WHERE m.account = c.account AND m.tenant_id = c.microsoft_tenant_id AND m.shown
          ) AS resellers"
     };
@@ -53,7 +52,7 @@ pub(super) use customer_tables;
 const PRIMARY_AT: usize = 5;
 const BILLING_AT: usize = PRIMARY_AT + ContactField::ALL.len();
 
-pub(super) fn customer(row: &SqliteRow) -> Result<Customer, Error> {
+pub(super) fn customer(row: &Row) -> Result<Customer, Error> {
     let text = |column: &str| row.try_get::<String, _>(column);
     Ok(Customer {
         id: parsed(row, "id")?,
@@ -74,7 +73,7 @@ pub(super) fn customer(row: &SqliteRow) -> Result<Customer, Error> {
     })
 }
 
-fn contact(row: &SqliteRow, first: usize) -> Result<Option<Contact>, Error> {
+fn contact(row: &Row, first: usize) -> Result<Option<Contact>, Error> {
     let mut contact = Contact::default();
     for (place, field) in ContactField::ALL.into_iter().enumerate() {
         match row.try_get::<Option<String>, _>(first + place)? {
@@ -85,7 +84,7 @@ fn contact(row: &SqliteRow, first: usize) -> Result<Option<Contact>, Error> {
     Ok(Some(contact))
 }
 
-fn microsoft(row: &SqliteRow) -> Result<Option<MicrosoftLink>, Error> {
+fn microsoft(row: &Row) -> Result<Option<MicrosoftLink>, Error> {
     let tenant_id: Option<&str> = row.try_get("microsoft_tenant_id")?;
     let Some(tenant_id) = tenant_id else { return Ok(None) };
     let applied = mark(row.try_get("observation_epoch")?, row.try_get("observation_ticket")?);
@@ -100,7 +99,7 @@ fn microsoft(row: &SqliteRow) -> Result<Option<MicrosoftLink>, Error> {
         tenant_name: row.try_get("tenant_name")?,
         relationship: named(row, "relationship", relationship_named)?,
         upstream_relationship: row.try_get("upstream_relationship")?,
-        resellers: resellers(row.try_get("resellers")?)?,
+        resellers: row.try_get::<Option<&str>, _>("resellers")?.map_or(Ok(Vec::new()), resellers)?,
         sync_state: named(row, "sync_state", sync_state_named)?,
         paused: pause(row)?,
         verified_at: Timestamp::from_micros(verified_at.unwrap_or(0)),
@@ -113,7 +112,7 @@ fn microsoft(row: &SqliteRow) -> Result<Option<MicrosoftLink>, Error> {
 }
 
 /// The pause of a row of `upstream_customer`, while there is one.
-pub(super) fn pause(row: &SqliteRow) -> Result<Option<Pause>, Error> {
+pub(super) fn pause(row: &Row) -> Result<Option<Pause>, Error> {
     let since: Option<i64> = row.try_get("paused_at")?;
     let Some(since) = since else { return Ok(None) };
     let reason = PauseReason::stored(row.try_get("pause_reason")?);
@@ -125,10 +124,7 @@ fn mark(epoch: i64, ticket: i64) -> ObservationMark {
 }
 
 /// Binds a customer in the order of `customer_columns`, without what is known of it upstream.
-pub(super) fn bind<'q>(
-    query: Query<'q, Sqlite, SqliteArguments>,
-    customer: &Customer,
-) -> Query<'q, Sqlite, SqliteArguments> {
+pub(super) fn bind<'q>(query: Statement<'q>, customer: &Customer) -> Statement<'q> {
     let link = customer.microsoft.as_ref();
     let mut query = query
         .bind(customer.account.to_string())
@@ -182,11 +178,11 @@ fn corrupt(column: &str) -> Error {
     Error::Corrupt(format!("customer.{column}"))
 }
 
-fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: &str) -> Result<T, Error> {
+fn parsed<T: std::str::FromStr>(row: &Row, column: &str) -> Result<T, Error> {
     row.try_get::<&str, _>(column)?.parse().map_err(|_| corrupt(column))
 }
 
-fn named<T>(row: &SqliteRow, column: &str, of_name: fn(&str) -> Option<T>) -> Result<T, Error> {
+fn named<T>(row: &Row, column: &str, of_name: fn(&str) -> Option<T>) -> Result<T, Error> {
     of_name(row.try_get(column)?).ok_or_else(|| corrupt(column))
 }
 

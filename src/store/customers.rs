@@ -18,6 +18,7 @@ use crate::domain::removal::Departure;
 use crate::domain::review::AllowedEdit;
 use crate::store::changes::{ChangeKind, PARTNER_CENTER};
 use crate::store::customer_row::{self, customer_columns, customer_tables};
+use crate::store::statement::statement;
 use crate::store::{DirtyCustomer, Error, Store, Tx};
 
 const INSERT: &str = "
@@ -119,7 +120,7 @@ pub enum SavedPlan {
 impl Store {
     /// One customer.
     pub async fn customer(&self, account: &PartnerAccountId, id: CustomerId) -> Result<Option<Customer>, Error> {
-        let row = sqlx::query(concat!(
+        let row = statement(concat!(
             "SELECT ",
             customer_columns!(),
             customer_tables!(),
@@ -127,7 +128,7 @@ impl Store {
         ))
         .bind(account.as_str())
         .bind(id.to_string())
-        .fetch_optional(&self.readers)
+        .fetch_optional(&self.backend)
         .await?;
         row.as_ref().map(customer_row::customer).transpose()
     }
@@ -138,10 +139,10 @@ impl Store {
         account: &PartnerAccountId,
         tenant: TenantId,
     ) -> Result<Option<Customer>, Error> {
-        let row = sqlx::query(SELECT_BY_TENANT)
+        let row = statement(SELECT_BY_TENANT)
             .bind(account.as_str())
             .bind(tenant.to_string())
-            .fetch_optional(&self.readers)
+            .fetch_optional(&self.backend)
             .await?;
         row.as_ref().map(customer_row::customer).transpose()
     }
@@ -157,7 +158,7 @@ impl Tx {
         account: &PartnerAccountId,
         id: CustomerId,
     ) -> Result<Option<Customer>, Error> {
-        let row = sqlx::query(concat!(
+        let row = statement(concat!(
             "SELECT ",
             customer_columns!(),
             customer_tables!(),
@@ -176,7 +177,7 @@ impl Tx {
         account: &PartnerAccountId,
         tenant: TenantId,
     ) -> Result<Option<Customer>, Error> {
-        let row = sqlx::query(SELECT_BY_TENANT)
+        let row = statement(SELECT_BY_TENANT)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .fetch_optional(self.connection())
@@ -199,7 +200,7 @@ impl Tx {
         );
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
         let rows =
-            sqlx::query(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
+            statement(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
         let mut found = HashMap::with_capacity(rows.len());
         for row in &rows {
             let customer = customer_row::customer(row)?;
@@ -343,11 +344,11 @@ impl Tx {
         run: Option<RunId>,
     ) -> Result<(), Error> {
         let after = self.next_revision(departure.after());
-        let (statement, kind) = match after.relationship() {
+        let (update, kind) = match after.relationship() {
             Some(Relationship::Ended) => (UPDATE_BY_OBSERVATION, ChangeKind::Ended),
             Some(Relationship::Active) | None => (UPDATE_STATE, ChangeKind::State),
         };
-        self.update_locked(statement, &after).await?;
+        self.update_locked(update, &after).await?;
         if let Some(link) = after.microsoft.as_ref().filter(|link| link.sync_state == SyncState::HeldForRemoval) {
             self.note_held(&after.account, link.tenant_id).await?;
         }
@@ -391,7 +392,7 @@ impl Tx {
     }
 
     async fn insert(&mut self, customer: &Customer) -> Result<(), Error> {
-        customer_row::bind(sqlx::query(INSERT), customer).execute(self.connection()).await?;
+        customer_row::bind(statement(INSERT), customer).execute(self.connection()).await?;
         self.note_match_key(customer).await
     }
 
@@ -405,17 +406,17 @@ impl Tx {
         self.update_locked(UPDATE_BESIDE, after).await
     }
 
-    async fn update_locked(&mut self, statement: &'static str, after: &Customer) -> Result<(), Error> {
-        if self.update(statement, after).await? {
+    async fn update_locked(&mut self, text: &'static str, after: &Customer) -> Result<(), Error> {
+        if self.update(text, after).await? {
             return Ok(());
         }
         // The row was read in this transaction, so it cannot have moved.
         Err(Error::Corrupt(format!("customer {} is not at the revision it was read with", after.id)))
     }
 
-    async fn update(&mut self, statement: &'static str, after: &Customer) -> Result<bool, Error> {
-        let done = customer_row::bind(sqlx::query(statement), after).execute(self.connection()).await?;
-        if done.rows_affected() != 1 {
+    async fn update(&mut self, text: &'static str, after: &Customer) -> Result<bool, Error> {
+        let done = customer_row::bind(statement(text), after).execute(self.connection()).await?;
+        if done != 1 {
             return Ok(false);
         }
         self.note_match_key(after).await?;

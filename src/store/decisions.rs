@@ -4,8 +4,6 @@
 //! changed, taken out or put in between without breaking every hash after it.
 
 use aws_lc_rs::digest::{Context, SHA256};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::customer::Customer;
@@ -14,6 +12,8 @@ use crate::domain::ids::{CustomerId, DecisionId, PartnerAccountId};
 use crate::domain::ownership::POLICY_REVISION;
 use crate::domain::review::{GuardRule, Refusal, Violation};
 use crate::store::changes::paths;
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::{Error, Store, Tx};
 
 /// A refusal that has been recorded, or one that was only reported.
@@ -120,10 +120,10 @@ pub enum ChainCheck {
 impl Store {
     /// One decision.
     pub async fn decision(&self, account: &PartnerAccountId, id: DecisionId) -> Result<Option<Decision>, Error> {
-        let row = sqlx::query("SELECT * FROM decision WHERE account = $1 AND id = $2")
+        let row = statement("SELECT * FROM decision WHERE account = $1 AND id = $2")
             .bind(account.as_str())
             .bind(id.to_string())
-            .fetch_optional(&self.readers)
+            .fetch_optional(&self.backend)
             .await?;
         row.as_ref().map(decision).transpose()
     }
@@ -140,7 +140,7 @@ impl Store {
             WHERE account = $1 AND ($2 IS NULL OR customer_id = $2) AND ($3 IS NULL OR caller = $3)
                 AND ($4 IS NULL OR at >= $4) AND ($5 IS NULL OR at < $5) AND ($6 IS NULL OR position < $6)
             ORDER BY position DESC LIMIT $7";
-        let rows = sqlx::query(SELECT)
+        let rows = statement(SELECT)
             .bind(account.as_str())
             .bind(query.customer.map(|customer| customer.to_string()))
             .bind(query.caller.clone())
@@ -148,7 +148,7 @@ impl Store {
             .bind(query.until.map(Timestamp::micros))
             .bind(query.before)
             .bind(limit)
-            .fetch_all(&self.readers)
+            .fetch_all(&self.backend)
             .await?;
         rows.iter().map(decision).collect()
     }
@@ -160,7 +160,7 @@ impl Store {
         let mut previous = String::new();
         let mut position = 0_i64;
         loop {
-            let rows = sqlx::query(SELECT).bind(account.as_str()).bind(position).fetch_all(&self.readers).await?;
+            let rows = statement(SELECT).bind(account.as_str()).bind(position).fetch_all(&self.backend).await?;
             if rows.is_empty() {
                 return Ok(ChainCheck::Intact(position.unsigned_abs(), previous));
             }
@@ -193,7 +193,7 @@ impl Tx {
             INSERT INTO decision
                 (id, account, position, customer_id, caller, violations, acceptable, policy_revision, at, chain_hash, outcome)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
-        let last = sqlx::query(LAST).bind(customer.account.as_str()).fetch_optional(self.connection()).await?;
+        let last = statement(LAST).bind(customer.account.as_str()).fetch_optional(self.connection()).await?;
         let (position, previous) = match last {
             Some(row) => (row.try_get::<i64, _>("position")?, row.try_get::<String, _>("chain_hash")?),
             None => (0, String::new()),
@@ -211,7 +211,7 @@ impl Tx {
             chain_hash: String::new(),
         };
         decision.chain_hash = decision.hash_after(&previous);
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(decision.id.to_string())
             .bind(decision.account.as_str())
             .bind(decision.position)
@@ -234,7 +234,7 @@ fn violations_text(refusal: &Refusal) -> String {
     refusal.violations.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
-fn decision(row: &SqliteRow) -> Result<Decision, Error> {
+fn decision(row: &Row) -> Result<Decision, Error> {
     let corrupt = |column: &str| Error::Corrupt(format!("decision.{column}"));
     let text = |column: &str| row.try_get::<&str, _>(column);
     let violation = |text: &str| {

@@ -1,8 +1,7 @@
 //! What in an account gives reason to doubt what Partner Center said: counts, of which somebody else makes sentences.
 
-use sqlx::Row;
-
 use crate::domain::ids::PartnerAccountId;
+use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::{Error, Store};
 
 /// What is doubtful in an account. Paused customers are nobody's work and are in none of these.
@@ -48,25 +47,29 @@ impl Store {
     pub async fn doubts(&self, account: &PartnerAccountId) -> Result<Doubts, Error> {
         const CUSTOMERS: &str = "
             SELECT count(*) AS active,
-                   coalesce(sum(u.missing_runs = 0 AND u.gone_answer IS NOT NULL AND u.listed_name IS NOT NULL), 0) AS forbidden,
-                   coalesce(sum(u.settled < u.marked AND u.attempts > 0), 0) AS failing,
+                   count(*) FILTER (WHERE u.missing_runs = 0 AND u.gone_answer IS NOT NULL AND u.listed_name IS NOT NULL) AS forbidden,
+                   count(*) FILTER (WHERE u.settled < u.marked AND u.attempts > 0) AS failing,
                    max(CASE WHEN u.settled < u.marked AND u.attempts > 0 THEN u.problem END) AS problem,
-                   coalesce(sum(c.sync_state = 'HELD_FOR_REMOVAL'), 0) AS held
+                   count(*) FILTER (WHERE c.sync_state = 'HELD_FOR_REMOVAL') AS held
             FROM customer c JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
             WHERE c.account = $1 AND c.relationship = 'ACTIVE' AND u.paused_at IS NULL";
-        const LIST: &str = "
+        const LIST: PerDialect = by_index!(
+            "
             SELECT listed, missing, (
                 SELECT count(*) FROM customer c
                 WHERE c.account = $1 AND c.relationship = 'ENDED' AND c.updated_at >= r.listed_at
             ) AS ended, (
-                SELECT count(*) FROM upstream_customer u INDEXED BY upstream_customer_missing
+                SELECT count(*) FROM upstream_customer u",
+            "upstream_customer_missing",
+            "
                 LEFT JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
                 WHERE u.account = $1 AND u.missing_runs > 0 AND coalesce(c.relationship, 'ACTIVE') = 'ACTIVE'
             ) AS missed
             FROM sync_run r
-            WHERE account = $1 AND state = 'SUCCEEDED' AND listed_at IS NOT NULL ORDER BY listed_at DESC LIMIT 1";
-        let row = sqlx::query(CUSTOMERS).bind(account.as_str()).fetch_one(&self.readers).await?;
-        let list = sqlx::query(LIST).bind(account.as_str()).fetch_optional(&self.readers).await?;
+            WHERE account = $1 AND state = 'SUCCEEDED' AND listed_at IS NOT NULL ORDER BY listed_at DESC LIMIT 1"
+        );
+        let row = statement(CUSTOMERS).bind(account.as_str()).fetch_one(&self.backend).await?;
+        let list = statement(LIST).bind(account.as_str()).fetch_optional(&self.backend).await?;
         let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
         let of_list =
             |column: &str| list.as_ref().map_or(Ok(0), |row| row.try_get::<i64, _>(column)).map(i64::unsigned_abs);

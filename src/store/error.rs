@@ -1,5 +1,7 @@
 //! What can go wrong in the store, sorted by who has to act.
 
+use sqlx::postgres::PgDatabaseError;
+
 /// A failed store call. Its text never holds values of a row.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -45,7 +47,7 @@ impl From<sqlx::Error> for Error {
         match &error {
             sqlx::Error::Database(database) => from_database(database.as_ref()),
             sqlx::Error::PoolTimedOut => Self::Busy,
-            sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => {
+            sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
                 Self::Unavailable(Cause(error.to_string()))
             }
             sqlx::Error::ColumnDecode { index, .. } => Self::Corrupt(format!("column {index} has another type")),
@@ -59,6 +61,14 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> Error {
     if error.is_check_violation() || message.starts_with("guard") {
         return Error::Backstop(message.to_owned());
     }
+    match error.try_downcast_ref::<PgDatabaseError>() {
+        Some(error) => from_postgres(error),
+        None => from_sqlite(error),
+    }
+}
+
+fn from_sqlite(error: &dyn sqlx::error::DatabaseError) -> Error {
+    let message = error.message();
     let primary_code = error.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff);
     match primary_code {
         Some(sqlite_code::BUSY | sqlite_code::LOCKED) => Error::Busy,
@@ -67,6 +77,24 @@ fn from_database(error: &dyn sqlx::error::DatabaseError) -> Error {
         Some(sqlite_code::IO_ERROR | sqlite_code::CANNOT_OPEN | sqlite_code::READ_ONLY) => {
             Error::Unavailable(Cause(message.to_owned()))
         }
+        _ => Error::Failed(Cause(message.to_owned())),
+    }
+}
+
+/// By the classes of SQLSTATE. The message holds no value of a row, but for class 22, which quotes what it cannot read; the
+/// detail holds the whole row, and is left out.
+fn from_postgres(error: &PgDatabaseError) -> Error {
+    let (code, message) = (error.code(), error.message());
+    match (&code[..code.len().min(2)], code) {
+        // A serialization failure, a deadlock, a lock or a statement that took too long.
+        (_, "40001" | "40P01" | "55P03" | "57014") => Error::Busy,
+        (_, "53100") => Error::Full,
+        // A standby, or a server that is told to write nothing.
+        (_, "25006") => Error::Unavailable(Cause(message.to_owned())),
+        // Connections, resources, operators, the system itself.
+        ("08" | "53" | "57" | "58", _) => Error::Unavailable(Cause(message.to_owned())),
+        ("XX", "XX001" | "XX002") => Error::Corrupt(message.to_owned()),
+        ("22", _) => Error::Failed(Cause(format!("a value was refused, SQLSTATE {code}"))),
         _ => Error::Failed(Cause(message.to_owned())),
     }
 }

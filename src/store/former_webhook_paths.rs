@@ -1,8 +1,7 @@
 //! Webhook secrets as they were kept before they were hashed: read once more, hashed, and overwritten.
 
-use sqlx::Row;
-
 use crate::domain::webhook_secret::WebhookSecret;
+use crate::store::statement::statement;
 use crate::store::{Error, Store, Tx};
 
 /// Stands in the store's notes while overwritten secrets may still be in the write-ahead log.
@@ -11,16 +10,17 @@ const LOG_HOLDS_SECRETS: &str = "write_ahead_log_holds_webhook_secrets";
 impl Store {
     /// Replaces the secrets that a former release kept by their hashes, so that no byte of them stays in the files.
     pub(super) async fn hash_former_webhook_secrets(&self) -> Result<(), Error> {
+        let Some(writer) = self.backend.sqlite_writer() else { return Ok(()) };
         let hashed = self.write("hash_webhook_secrets", async |tx| tx.hash_former_webhook_secrets().await).await?;
         if hashed > 0 {
             tracing::info!(accounts = hashed, "webhook secrets are kept as hashes from now on");
         }
         // Noted with the hashes, so that whoever ends here goes on at the next opening.
-        let noted = sqlx::query("SELECT 1 FROM store_meta WHERE name = $1").bind(LOG_HOLDS_SECRETS);
-        if noted.fetch_optional(&self.writer).await?.is_none() {
+        let noted = statement("SELECT 1 FROM store_meta WHERE name = $1").bind(LOG_HOLDS_SECRETS);
+        if noted.fetch_optional(writer).await?.is_none() {
             return Ok(());
         }
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.writer).await?;
+        let row = statement("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
         if row.try_get::<i64, _>(0)? != 0 {
             // Somebody reads the file beside us.
             tracing::warn!(
@@ -40,15 +40,15 @@ impl Tx {
         const INSERT: &str = "
             INSERT INTO webhook_secret (account, hash, stage, made_at)
             VALUES ($1, $2, CASE WHEN $3 THEN 'PRESENT' ELSE 'PENDING' END, $4)";
-        if sqlx::query(IS_THERE).fetch_optional(self.connection()).await?.is_none() {
+        if statement(IS_THERE).fetch_optional(self.connection()).await?.is_none() {
             return Ok(0);
         }
-        let former = sqlx::query(SELECT).fetch_all(self.connection()).await?;
+        let former = statement(SELECT).fetch_all(self.connection()).await?;
         for row in &former {
             let secret: &[u8] = row.try_get("secret")?;
             let secret =
                 secret.try_into().map_err(|_| Error::Corrupt("webhook_path.secret is not 32 bytes".to_owned()))?;
-            sqlx::query(INSERT)
+            statement(INSERT)
                 .bind(row.try_get::<&str, _>("account")?)
                 .bind(WebhookSecret::from_bytes(secret).hash().bytes().as_slice())
                 .bind(row.try_get::<bool, _>("was_registered")?)
@@ -58,11 +58,11 @@ impl Tx {
         }
         // Every page of the table is overwritten with zeros, so that also what earlier changes of its rows left in them is
         // gone.
-        sqlx::query("PRAGMA secure_delete = ON").execute(self.connection()).await?;
-        sqlx::query("DROP TABLE webhook_path").execute(self.connection()).await?;
-        sqlx::query("PRAGMA secure_delete = OFF").execute(self.connection()).await?;
+        statement("PRAGMA secure_delete = ON").execute(self.connection()).await?;
+        statement("DROP TABLE webhook_path").execute(self.connection()).await?;
+        statement("PRAGMA secure_delete = OFF").execute(self.connection()).await?;
         if !former.is_empty() {
-            sqlx::query("INSERT INTO store_meta (name, value) VALUES ($1, '') ON CONFLICT (name) DO NOTHING")
+            statement("INSERT INTO store_meta (name, value) VALUES ($1, '') ON CONFLICT (name) DO NOTHING")
                 .bind(LOG_HOLDS_SECRETS)
                 .execute(self.connection())
                 .await?;
@@ -71,10 +71,7 @@ impl Tx {
     }
 
     async fn note_log_holds_no_secrets(&mut self) -> Result<(), Error> {
-        sqlx::query("DELETE FROM store_meta WHERE name = $1")
-            .bind(LOG_HOLDS_SECRETS)
-            .execute(self.connection())
-            .await?;
+        statement("DELETE FROM store_meta WHERE name = $1").bind(LOG_HOLDS_SECRETS).execute(self.connection()).await?;
         Ok(())
     }
 }

@@ -5,13 +5,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::domain::customer::{Customer, Source};
 use crate::domain::ids::{CustomerId, PartnerAccountId, TenantId};
 use crate::domain::likeness::{CANDIDATES_MAX, Candidate, KEY_REVISION, Likeness, match_key};
 use crate::store::customer_row::{self, customer_columns, customer_tables};
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
 
@@ -28,7 +27,7 @@ pub(super) const fn likeness_name(likeness: Likeness) -> &'static str {
 }
 
 /// The candidate in the columns `customer_id` and `reason`.
-pub(super) fn candidate(row: &SqliteRow) -> Result<Candidate, Error> {
+pub(super) fn candidate(row: &Row) -> Result<Candidate, Error> {
     let corrupt = |column: &str| Error::Corrupt(format!("a candidate's {column}"));
     let reason: &str = row.try_get("reason")?;
     let named = [Likeness::SameDomain, Likeness::SameNameAndCountry].into_iter();
@@ -42,9 +41,9 @@ impl Store {
     /// Makes the names that customers are compared by, if they were not made by the present rules: after a migration,
     /// and after a release that compares otherwise. One that breaks off begins anew.
     pub(super) async fn make_match_keys(&self) -> Result<(), Error> {
-        let mut last = Some(0);
-        while let Some(after) = last {
-            last = self.write("make_match_keys", async |tx| tx.make_some_match_keys(after).await).await?;
+        let mut last = Some((String::new(), String::new()));
+        while let Some((account, id)) = last {
+            last = self.write("make_match_keys", async |tx| tx.make_some_match_keys(&account, &id).await).await?;
         }
         Ok(())
     }
@@ -52,19 +51,17 @@ impl Store {
 
 impl Tx {
     /// Makes the names of the customers after that row; returns the last one, or nothing when all are made.
-    async fn make_some_match_keys(&mut self, after: i64) -> Result<Option<i64>, Error> {
+    async fn make_some_match_keys(&mut self, account: &str, id: &str) -> Result<Option<(String, String)>, Error> {
         const SELECT: &str = concat!(
             "SELECT ",
             customer_columns!(),
-            // Last: a row is read as a customer by the places of its columns.
-            ", c.rowid AS place",
             customer_tables!(),
-            "WHERE c.rowid > $1 ORDER BY c.rowid LIMIT $2"
+            "WHERE (c.account, c.id) > ($1, $2) ORDER BY c.account, c.id LIMIT $3"
         );
         const DONE: &str = "
             INSERT INTO store_meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
         let revision = KEY_REVISION.to_string();
-        let made_by = sqlx::query("SELECT 1 FROM store_meta WHERE name = $1 AND value = $2")
+        let made_by = statement("SELECT 1 FROM store_meta WHERE name = $1 AND value = $2")
             .bind(KEYS_MADE_BY)
             .bind(&revision)
             .fetch_optional(self.connection())
@@ -72,14 +69,14 @@ impl Tx {
         if made_by.is_some() {
             return Ok(None);
         }
-        let rows = sqlx::query(SELECT).bind(after).bind(BATCH).fetch_all(self.connection()).await?;
+        let rows = statement(SELECT).bind(account).bind(id).bind(BATCH).fetch_all(self.connection()).await?;
         for row in &rows {
             self.note_match_key(&customer_row::customer(row)?).await?;
         }
         if let Some(last) = rows.last() {
-            return Ok(Some(last.try_get("place")?));
+            return Ok(Some((last.try_get("account")?, last.try_get("id")?)));
         }
-        sqlx::query(DONE).bind(KEYS_MADE_BY).bind(revision).execute(self.connection()).await?;
+        statement(DONE).bind(KEYS_MADE_BY).bind(revision).execute(self.connection()).await?;
         Ok(None)
     }
 
@@ -88,10 +85,10 @@ impl Tx {
         const UPSERT: &str = "
             INSERT INTO customer_match (account, customer_id, match_key, platform_key) VALUES ($1, $2, $3, $4)
             ON CONFLICT (account, customer_id) DO UPDATE SET match_key = $3, platform_key = $4
-            WHERE (match_key, platform_key) IS NOT ($3, $4)";
+            WHERE (customer_match.match_key, customer_match.platform_key) IS DISTINCT FROM ($3, $4)";
         let key = match_key(customer);
         let platform_key = key.as_deref().filter(|_| customer.source() == Source::Platform);
-        sqlx::query(UPSERT)
+        statement(UPSERT)
             .bind(customer.account.as_str())
             .bind(customer.id.to_string())
             .bind(&key)
@@ -109,11 +106,11 @@ impl Tx {
                 WHERE c.account = $1 AND c.domain = $2 AND c.domain <> '' AND c.deleted_at IS NULL
                 UNION ALL
                 SELECT c.id, 'SAME_NAME_AND_COUNTRY' AS reason FROM customer_match m
-                CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
-                WHERE m.account = $1 AND m.match_key = $3 AND c.deleted_at IS NULL
-            )
+                CROSS JOIN customer c
+                WHERE c.account = m.account AND c.id = m.customer_id AND m.account = $1 AND m.match_key = $3 AND c.deleted_at IS NULL
+            ) AS alike
             WHERE id <> $4 GROUP BY id ORDER BY min(reason), id LIMIT $5";
-        let rows = sqlx::query(SELECT)
+        let rows = statement(SELECT)
             .bind(new.account.as_str())
             .bind(new.domain.to_lowercase())
             .bind(match_key(new))
@@ -133,13 +130,13 @@ impl Tx {
         const SELECT: &str = "
             SELECT tenant_id, customer_id, min(reason) AS reason FROM (
                 SELECT n.value ->> 0 AS tenant_id, c.id AS customer_id, 'SAME_DOMAIN' AS reason FROM json_each($2) n
-                CROSS JOIN customer c ON c.account = $1 AND c.domain = n.value ->> 1
-                WHERE c.domain <> '' AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
+                CROSS JOIN customer c
+                WHERE c.account = $1 AND c.domain = n.value ->> 1 AND c.domain <> '' AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
                 UNION ALL
                 SELECT n.value ->> 0, c.id, 'SAME_NAME_AND_COUNTRY' FROM json_each($2) n
-                CROSS JOIN customer_match m ON m.account = $1 AND m.platform_key = n.value ->> 2
-                CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
-                WHERE c.source = 'PLATFORM' AND c.deleted_at IS NULL
+                CROSS JOIN customer_match m CROSS JOIN customer c
+                WHERE m.account = $1 AND m.platform_key = n.value ->> 2
+                    AND c.account = m.account AND c.id = m.customer_id AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
             ) alike
             WHERE NOT EXISTS (
                 SELECT 1 FROM dismissed_link d
@@ -151,11 +148,8 @@ impl Tx {
         let keys = serde_json::Value::from_iter(newcomers.iter().map(|(tenant, newcomer)| {
             serde_json::json!([tenant.to_string(), newcomer.domain.to_lowercase(), match_key(newcomer)])
         }));
-        let rows = sqlx::query(SELECT)
-            .bind(first.account.as_str())
-            .bind(keys.to_string())
-            .fetch_all(self.connection())
-            .await?;
+        let rows =
+            statement(SELECT).bind(first.account.as_str()).bind(keys.to_string()).fetch_all(self.connection()).await?;
         for row in &rows {
             let candidates = found.entry(tenant(row.try_get("tenant_id")?)?).or_default();
             if candidates.len() < CANDIDATES_MAX as usize {
@@ -182,13 +176,13 @@ impl Tx {
                     AND c.deleted_at IS NULL
                 UNION
                 SELECT c.id FROM pending_link p
-                CROSS JOIN customer_match m ON m.account = p.account AND m.match_key = p.match_key
-                CROSS JOIN customer c ON c.account = m.account AND c.id = m.customer_id
-                WHERE p.account = $1 AND p.tenant_id = $2 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
-            ) WHERE true
+                CROSS JOIN customer_match m CROSS JOIN customer c
+                WHERE m.account = p.account AND m.match_key = p.match_key
+                    AND c.account = m.account AND c.id = m.customer_id AND p.account = $1 AND p.tenant_id = $2 AND c.source = 'PLATFORM' AND c.deleted_at IS NULL
+            ) AS alike WHERE true
             ON CONFLICT (account, tenant_id, customer_id) DO NOTHING";
         let now = self.now().micros();
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(by)
@@ -210,7 +204,7 @@ impl Tx {
             INSERT INTO dismissed_link (account, tenant_id, customer_id, dismissed_by, at) VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (account, tenant_id, customer_id) DO NOTHING";
         let now = self.now().micros();
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(customer.to_string())

@@ -3,8 +3,6 @@
 //! What the customer had before is kept by the database itself, as it stands in the row, while the link can be undone. It
 //! is personal data: it is erased when that time is over, or when it has been given back.
 
-use sqlx::Row;
-
 use crate::clock::Timestamp;
 use crate::domain::contact::{Contact, ContactField};
 use crate::domain::customer::{Billing, Customer};
@@ -12,14 +10,15 @@ use crate::domain::ids::{CustomerId, PartnerAccountId};
 use crate::domain::link::{FormerValues, Linked, StandingLink, Unlinked};
 use crate::domain::look::LookCause;
 use crate::store::changes::ChangeKind;
+use crate::store::statement::statement;
 use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
 
 impl Store {
     /// When the next former values are to be erased; `None` when there are none.
     pub async fn former_values_end_at(&self) -> Result<Option<Timestamp>, Error> {
-        let row = sqlx::query("SELECT min(keep_until) FROM customer_link WHERE former IS NOT NULL")
-            .fetch_one(&self.readers)
+        let row = statement("SELECT min(keep_until) FROM customer_link WHERE former IS NOT NULL")
+            .fetch_one(&self.backend)
             .await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
     }
@@ -36,7 +35,7 @@ impl Tx {
             SELECT tenant_id, keep_until, former FROM customer_link
             WHERE account = $1 AND customer_id = $2 AND unlinked_revision IS NULL";
         let row =
-            sqlx::query(SELECT).bind(account.as_str()).bind(id.to_string()).fetch_optional(self.connection()).await?;
+            statement(SELECT).bind(account.as_str()).bind(id.to_string()).fetch_optional(self.connection()).await?;
         let Some(row) = row else { return Ok(None) };
         let former: Option<&str> = row.try_get("former")?;
         Ok(Some(StandingLink {
@@ -58,7 +57,7 @@ impl Tx {
         let account = &before.account;
         let now = self.now().micros();
         self.forget_pending_link(account, tenant).await?;
-        let noted = sqlx::query(INSERT)
+        let noted = statement(INSERT)
             .bind(account.as_str())
             .bind(before.id.to_string())
             .bind(tenant.to_string())
@@ -68,7 +67,7 @@ impl Tx {
             .bind(before.revision.0)
             .execute(self.connection())
             .await?;
-        expect_one(noted.rows_affected(), before)?;
+        expect_one(noted, before)?;
         let after = self.next_revision(link.after());
         self.update_source(&after).await?;
         self.log_change(&after, ChangeKind::Linked, &link.changed(), caller, None).await?;
@@ -91,7 +90,7 @@ impl Tx {
         let after = self.next_revision(unlinked.after());
         let (account, id, revision) = (after.account.as_str(), after.id.to_string(), after.revision.0);
         let now = self.now().micros();
-        let undone = sqlx::query(UNDO)
+        let undone = statement(UNDO)
             .bind(account)
             .bind(&id)
             .bind(revision)
@@ -99,9 +98,9 @@ impl Tx {
             .bind(now)
             .execute(self.connection())
             .await?;
-        expect_one(undone.rows_affected(), &after)?;
+        expect_one(undone, &after)?;
         self.update_source(&after).await?;
-        sqlx::query(FORGET).bind(account).bind(&id).bind(revision).execute(self.connection()).await?;
+        statement(FORGET).bind(account).bind(&id).bind(revision).execute(self.connection()).await?;
         self.log_change(&after, ChangeKind::Unlinked, &unlinked.changed(), caller, None).await?;
         self.dismiss_pair(&after.account, unlinked.tenant(), after.id, caller).await?;
         // A pause was about this record; the one of its own begins without.
@@ -114,11 +113,11 @@ impl Tx {
     /// Erases the former values whose time is over; returns of how many customers.
     pub async fn forget_former_values(&mut self) -> Result<u64, Error> {
         let now = self.now().micros();
-        let done = sqlx::query("UPDATE customer_link SET former = NULL WHERE former IS NOT NULL AND keep_until <= $1")
+        let done = statement("UPDATE customer_link SET former = NULL WHERE former IS NOT NULL AND keep_until <= $1")
             .bind(now)
             .execute(self.connection())
             .await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 }
 

@@ -6,12 +6,11 @@
 
 use std::collections::HashSet;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::domain::ids::TenantId;
 use crate::domain::look::{LookCause, LookReason};
 use crate::domain::observation::ListedCustomer;
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::{Error, Priority, RunCause, RunKind, SyncRun, Tx, confirmations};
 
 /// The reason for the looks that a run wants.
@@ -67,7 +66,7 @@ impl Tx {
     /// Which customers of a page an earlier page of the run held.
     async fn listed_before(&mut self, run: &SyncRun, page: &[ListedCustomer]) -> Result<HashSet<TenantId>, Error> {
         let here: HashSet<[u8; 16]> = page.iter().map(|entry| entry.tenant_id.uuid().into_bytes()).collect();
-        let pages = sqlx::query("SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2")
+        let pages = statement("SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2")
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .fetch_all(self.connection())
@@ -89,7 +88,7 @@ impl Tx {
     async fn note_listed(&mut self, run: &SyncRun, listed: &[&ListedCustomer], everyone: bool) -> Result<u64, Error> {
         // A full run learns anew how often the list shows a customer; it looks at everybody, so that this costs nothing.
         const UPSERT: &str = "
-            INSERT INTO upstream_customer
+            INSERT INTO upstream_customer AS u
                 (account, tenant_id, listed_name, listed_domain, listed_relationship, marked, priority, wanted_by_run,
                  not_before, first_seen_at, confirms_left, cause, newest_cause)
             SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3, 1, $3, $4, $5, $5, $7, $9, $9
@@ -97,29 +96,35 @@ impl Tx {
             ON CONFLICT (account, tenant_id) DO UPDATE SET
                 listed_name = excluded.listed_name, listed_domain = excluded.listed_domain,
                 listed_relationship = excluded.listed_relationship, listed_also = NULL, missing_runs = 0,
-                removal_recorded_at = CASE WHEN missing_runs > 0 OR listed_name IS NULL THEN NULL ELSE removal_recorded_at END,
-                (confirms_left, confirm_at) = (SELECT iif(unlike, $8, confirms_left), iif(unlike, NULL, confirm_at) FROM
-                    (SELECT missing_runs > 0 OR ((listed_name, listed_domain, listed_relationship)
-                        IS NOT (excluded.listed_name, excluded.listed_domain, excluded.listed_relationship)
-                        AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value =
-                            json_array(excluded.listed_name, excluded.listed_domain, excluded.listed_relationship))) AS unlike)),
-                marked = marked + 1,
-                cause = CASE WHEN settled < marked AND priority >= $3 THEN cause ELSE $9 END,
+                removal_recorded_at =
+                    CASE WHEN u.missing_runs > 0 OR u.listed_name IS NULL THEN NULL ELSE u.removal_recorded_at END,
+                (confirms_left, confirm_at) = (
+                    SELECT CASE WHEN unlike THEN $8 ELSE u.confirms_left END, CASE WHEN unlike THEN NULL ELSE u.confirm_at END
+                    FROM (SELECT u.missing_runs > 0
+                        OR ((u.listed_name, u.listed_domain, u.listed_relationship)
+                                IS DISTINCT FROM (excluded.listed_name, excluded.listed_domain, excluded.listed_relationship)
+                            AND NOT EXISTS (SELECT 1 FROM json_each(u.listed_also)
+                                WHERE value = '[' || json_quote(excluded.listed_name) || ',' || json_quote(excluded.listed_domain)
+                                    || ',' || json_quote(excluded.listed_relationship) || ']'))
+                        AS unlike) AS compared),
+                marked = u.marked + 1,
+                cause = CASE WHEN u.settled < u.marked AND u.priority >= $3 THEN u.cause ELSE $9 END,
                 newest_cause = $9,
-                priority = CASE WHEN settled < marked THEN max(priority, $3) ELSE $3 END,
-                wanted_by_run = CASE WHEN settled < marked AND wanted_by_run IN (
+                priority = CASE WHEN u.settled < u.marked THEN max(u.priority, $3) ELSE $3 END,
+                wanted_by_run = CASE WHEN u.settled < u.marked AND u.wanted_by_run IN (
                     SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
-                ) THEN wanted_by_run ELSE $4 END,
-                not_before = CASE WHEN settled < marked THEN min(not_before, $5) ELSE $5 END
-            WHERE $6 OR missing_runs > 0
-                OR ((listed_name, listed_domain, listed_relationship)
-                        IS NOT (excluded.listed_name, excluded.listed_domain, excluded.listed_relationship)
-                    AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value =
-                        json_array(excluded.listed_name, excluded.listed_domain, excluded.listed_relationship)))
+                ) THEN u.wanted_by_run ELSE $4 END,
+                not_before = CASE WHEN u.settled < u.marked THEN min(u.not_before, $5) ELSE $5 END
+            WHERE $6 OR u.missing_runs > 0
+                OR ((u.listed_name, u.listed_domain, u.listed_relationship)
+                        IS DISTINCT FROM (excluded.listed_name, excluded.listed_domain, excluded.listed_relationship)
+                    AND NOT EXISTS (SELECT 1 FROM json_each(u.listed_also)
+                        WHERE value = '[' || json_quote(excluded.listed_name) || ',' || json_quote(excluded.listed_domain)
+                            || ',' || json_quote(excluded.listed_relationship) || ']'))
             RETURNING paused_at IS NULL";
         let priority = if everyone { Priority::Sweep } else { Priority::Listed };
         let now = self.now().micros();
-        let noted = sqlx::query(UPSERT)
+        let noted = statement(UPSERT)
             .bind(run.account.as_str())
             .bind(as_json(listed))
             .bind(priority as i64)
@@ -149,28 +154,34 @@ impl Tx {
                 SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2)
             )
             UPDATE upstream_customer SET
-                (listed_name, listed_domain, listed_relationship) = (SELECT
-                    iif(first, name, listed_name), iif(first, domain, listed_domain), iif(first, relationship, listed_relationship)
-                    FROM (SELECT (name, domain, relationship) < (listed_name, listed_domain, listed_relationship) AS first)),
-                listed_also = (SELECT json_group_array(json(one)) FROM (
-                    SELECT json_array(listed_name, listed_domain, listed_relationship) AS one
+                (listed_name, listed_domain, listed_relationship) = (
+                    SELECT CASE WHEN first THEN name ELSE listed_name END, CASE WHEN first THEN domain ELSE listed_domain END,
+                           CASE WHEN first THEN relationship ELSE listed_relationship END
+                    FROM (SELECT (name, domain, relationship) < (listed_name, listed_domain, listed_relationship) AS first)
+                        AS compared),
+                listed_also = (SELECT '[' || string_agg(shown_so, ',' ORDER BY shown_so) || ']' FROM (
+                    SELECT '[' || json_quote(listed_name) || ',' || json_quote(listed_domain) || ','
+                        || json_quote(listed_relationship) || ']' AS shown_so
                     UNION SELECT value FROM json_each(listed_also)
-                    UNION SELECT json_array(name, domain, relationship) ORDER BY 1)),
-                marked = marked + NOT $6,
-                confirms_left = iif($6, confirms_left, $7), confirm_at = iif($6, confirm_at, NULL),
+                    UNION SELECT '[' || json_quote(name) || ',' || json_quote(domain) || ',' || json_quote(relationship) || ']')
+                    AS entries),
+                marked = marked + CASE WHEN $6 THEN 0 ELSE 1 END,
+                confirms_left = CASE WHEN $6 THEN confirms_left ELSE $7 END,
+                confirm_at = CASE WHEN $6 THEN confirm_at END,
                 cause = CASE WHEN $6 OR (settled < marked AND priority >= $3) THEN cause ELSE $8 END,
-                newest_cause = iif($6, newest_cause, $8),
+                newest_cause = CASE WHEN $6 THEN newest_cause ELSE $8 END,
                 priority = CASE WHEN $6 THEN priority WHEN settled < marked THEN max(priority, $3) ELSE $3 END,
                 wanted_by_run = CASE WHEN $6 OR (settled < marked AND wanted_by_run IN (
                     SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
                 )) THEN wanted_by_run ELSE $4 END,
                 not_before = CASE WHEN $6 THEN not_before WHEN settled < marked THEN min(not_before, $5) ELSE $5 END
             FROM entry WHERE account = of_account AND tenant_id = shown
-                AND (listed_name, listed_domain, listed_relationship) IS NOT (name, domain, relationship)
-                AND NOT EXISTS (SELECT 1 FROM json_each(listed_also) WHERE value = json_array(name, domain, relationship))
+                AND (listed_name, listed_domain, listed_relationship) IS DISTINCT FROM (name, domain, relationship)
+                AND NOT EXISTS (SELECT 1 FROM json_each(listed_also)
+                    WHERE value = '[' || json_quote(name) || ',' || json_quote(domain) || ',' || json_quote(relationship) || ']')
             RETURNING NOT $6 AND paused_at IS NULL AND settled + 1 = marked";
         let now = self.now().micros();
-        let noted = sqlx::query(UPDATE)
+        let noted = statement(UPDATE)
             .bind(run.account.as_str())
             .bind(as_json(listed))
             .bind(Priority::Listed as i64)
@@ -194,6 +205,6 @@ fn as_json(entries: &[&ListedCustomer]) -> String {
     .to_string()
 }
 
-fn count_true(rows: &[SqliteRow]) -> Result<u64, Error> {
+fn count_true(rows: &[Row]) -> Result<u64, Error> {
     rows.iter().try_fold(0, |count, row| Ok(count + u64::from(row.try_get::<bool, _>(0)?)))
 }

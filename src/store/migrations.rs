@@ -4,10 +4,14 @@ use std::borrow::Cow;
 
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::sqlite::SqlitePool;
 
-/// Number, name and text of every migration.
-const SQLITE: [(i64, &str, &str); 15] = [
+/// Number, name and text of a migration.
+type Step = (i64, &'static str, &'static str);
+
+/// Every migration of SQLite.
+const SQLITE: [Step; 15] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -23,6 +27,25 @@ const SQLITE: [(i64, &str, &str); 15] = [
     (13, "run_details", include_str!("../../migrations/sqlite/0013_run_details.sql")),
     (14, "webhook_secrets", include_str!("../../migrations/sqlite/0014_webhook_secrets.sql")),
     (15, "scale", include_str!("../../migrations/sqlite/0015_scale.sql")),
+];
+
+/// Every migration of PostgreSQL: the same numbers and names.
+const POSTGRES: [Step; SQLITE.len()] = [
+    (1, "customers", include_str!("../../migrations/postgres/0001_customers.sql")),
+    (2, "synchronization", include_str!("../../migrations/postgres/0002_synchronization.sql")),
+    (3, "change_feed", include_str!("../../migrations/postgres/0003_change_feed.sql")),
+    (4, "links", include_str!("../../migrations/postgres/0004_links.sql")),
+    (5, "pauses", include_str!("../../migrations/postgres/0005_pauses.sql")),
+    (6, "partner_accounts", include_str!("../../migrations/postgres/0006_partner_accounts.sql")),
+    (7, "reported_decisions", include_str!("../../migrations/postgres/0007_reported_decisions.sql")),
+    (8, "webhooks", include_str!("../../migrations/postgres/0008_webhooks.sql")),
+    (9, "confirmations", include_str!("../../migrations/postgres/0009_confirmations.sql")),
+    (10, "user_sign_in", include_str!("../../migrations/postgres/0010_user_sign_in.sql")),
+    (11, "resellers", include_str!("../../migrations/postgres/0011_resellers.sql")),
+    (12, "credential_trials", include_str!("../../migrations/postgres/0012_credential_trials.sql")),
+    (13, "run_details", include_str!("../../migrations/postgres/0013_run_details.sql")),
+    (14, "webhook_secrets", include_str!("../../migrations/postgres/0014_webhook_secrets.sql")),
+    (15, "scale", include_str!("../../migrations/postgres/0015_scale.sql")),
 ];
 
 /// Why the schema cannot be used.
@@ -53,31 +76,64 @@ pub struct Migrated {
     pub to: i64,
 }
 
-/// Brings the schema up to this release's, or refuses one that is newer.
-pub(super) async fn run(pool: &SqlitePool) -> Result<Migrated, MigrationError> {
+/// Brings the schema of SQLite up to this release's, or refuses one that is newer.
+pub(super) async fn run_on_sqlite(pool: &SqlitePool) -> Result<Migrated, MigrationError> {
     let mut connection = pool.acquire().await.map_err(MigrationError::Unreadable)?;
     connection.ensure_migrations_table(&table()).await.map_err(MigrationError::Failed)?;
+    let from = require_known(&mut *connection).await?;
     drop(connection);
-    let from = require_known(pool).await?;
-    let known = SQLITE.last().map_or(0, |(number, ..)| *number);
-    migrator().run(pool).await.map_err(MigrationError::Failed)?;
-    Ok(Migrated { from, to: known })
+    migrator(&SQLITE).run(pool).await.map_err(MigrationError::Failed)?;
+    Ok(Migrated { from, to: known() })
 }
 
-fn migrator() -> Migrator {
-    let migration = |(number, name, text): (i64, &'static str, &'static str)| {
-        Migration::new(number, Cow::Borrowed(name), MigrationType::Simple, text.into_sql_str(), false)
-    };
-    Migrator::with_migrations(SQLITE.into_iter().map(migration).collect())
-}
-
-/// The schema of the database, unless it is newer than this release's.
-pub(super) async fn require_known(pool: &SqlitePool) -> Result<i64, MigrationError> {
-    let known = SQLITE.last().map_or(0, |(number, ..)| *number);
+/// The same for PostgreSQL. Holds the lock of the migrations meanwhile, so that of several processes that start at once one
+/// brings the schema up to date and the others find it so.
+pub(super) async fn run_on_postgres(pool: &PgPool) -> Result<Migrated, MigrationError> {
     let mut connection = pool.acquire().await.map_err(MigrationError::Unreadable)?;
+    connection.lock().await.map_err(MigrationError::Failed)?;
+    let migrated = run_locked(&mut connection).await;
+    // Whatever came of it; a connection that cannot even unlock is closed, which unlocks as well.
+    match connection.unlock().await {
+        Ok(()) => drop(connection),
+        Err(_) => drop(connection.detach()),
+    }
+    migrated
+}
+
+async fn run_locked(connection: &mut PgConnection) -> Result<Migrated, MigrationError> {
+    connection.ensure_migrations_table(&table()).await.map_err(MigrationError::Failed)?;
+    let from = require_known(connection).await?;
+    let mut migrator = migrator(&POSTGRES);
+    migrator.set_locking(false);
+    migrator.run(connection).await.map_err(MigrationError::Failed)?;
+    Ok(Migrated { from, to: known() })
+}
+
+fn migrator(steps: &[Step]) -> Migrator {
+    let migration = |(number, name, text): &Step| {
+        Migration::new(*number, Cow::Borrowed(name), MigrationType::Simple, text.into_sql_str(), false)
+    };
+    Migrator::with_migrations(steps.iter().map(migration).collect())
+}
+
+/// The schema of an SQLite database, unless it is newer than this release's.
+pub(super) async fn require_known_to_sqlite(pool: &SqlitePool) -> Result<i64, MigrationError> {
+    require_known(&mut *pool.acquire().await.map_err(MigrationError::Unreadable)?).await
+}
+
+/// The schema of a PostgreSQL database, unless it is newer than this release's.
+pub(super) async fn require_known_to_postgres(pool: &PgPool) -> Result<i64, MigrationError> {
+    require_known(&mut *pool.acquire().await.map_err(MigrationError::Unreadable)?).await
+}
+
+async fn require_known(connection: &mut impl Migrate) -> Result<i64, MigrationError> {
     let applied = connection.list_applied_migrations(&table()).await.map_err(MigrationError::Failed)?;
     let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
-    if found > known { Err(MigrationError::Newer { found, known }) } else { Ok(found) }
+    if found > known() { Err(MigrationError::Newer { found, known: known() }) } else { Ok(found) }
+}
+
+fn known() -> i64 {
+    SQLITE.last().map_or(0, |(number, ..)| *number)
 }
 
 fn table() -> Cow<'static, str> {

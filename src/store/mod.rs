@@ -6,11 +6,13 @@
 
 mod account_records;
 mod accounts;
+mod address;
 mod audit_records;
 mod change_feed;
 mod change_retention;
 mod changes;
 mod confirmations;
+mod connection;
 mod credential_trials;
 mod customer_lookup;
 mod customer_query;
@@ -26,15 +28,18 @@ mod links;
 mod meta;
 mod migrations;
 mod pauses;
+mod postgres;
 mod refresh_tokens;
 mod removals;
 mod pending_links;
 mod requests;
 mod reseller_map;
 mod resellers;
+mod row;
 mod run_costs;
 mod settling;
 mod sqlite;
+mod statement;
 mod sync_runs;
 mod sync_status;
 mod transaction;
@@ -49,13 +54,16 @@ mod webhooks;
 use std::path::Path;
 use std::sync::Arc;
 
-use sqlx::sqlite::SqlitePool;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::Clock;
+use crate::store::connection::Backend;
+use crate::store::statement::statement;
 use crate::store::wakeup::Wakeups;
 
 pub use account_records::{ConfiguredAccount, KeptAccount, SealedCredentials};
 pub use accounts::TenantChanged;
+pub use address::DatabaseAddress;
 pub use change_feed::{ChangeBatch, ChangesAfter, CustomerChange, SeenAhead};
 pub use credential_trials::TrialStart;
 pub use customer_lookup::SharedKey;
@@ -67,6 +75,7 @@ pub use error::Error;
 pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};
 pub use pending_links::{PendingLink, PendingPlace};
+pub use postgres::ServerError;
 pub use refresh_tokens::{KeptRefreshToken, Renewal};
 pub use removals::RemovalCandidate;
 pub use requests::{Remembered, RequestKey};
@@ -85,48 +94,73 @@ pub use webhooks::{Replacement, WebhookStanding, WebhookState};
 /// The store of one Customer Guard.
 #[derive(Clone)]
 pub struct Store {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    backend: Backend,
     clock: Clock,
     wakeups: Wakeups,
-    // Held for as long as any clone lives: no second process may write the file.
-    _lock: Option<Arc<std::fs::File>>,
 }
 
 impl Store {
+    /// Opens a database and brings its schema up to date; a file is made if it does not exist.
+    pub async fn open(address: &DatabaseAddress, clock: Clock) -> Result<(Self, Migrated), StartError> {
+        match address {
+            DatabaseAddress::File(path) => Self::open_sqlite(path, clock).await,
+            DatabaseAddress::Postgres(url) => Self::open_postgres(url, clock).await,
+        }
+    }
+
+    /// Opens a database to look at it, also while a service has it: every write fails.
+    pub async fn open_for_reading(address: &DatabaseAddress, clock: Clock) -> Result<Self, StartError> {
+        match address {
+            DatabaseAddress::File(path) => Self::open_sqlite_for_reading(path, clock).await,
+            DatabaseAddress::Postgres(url) => Self::open_postgres_for_reading(url, clock).await,
+        }
+    }
+
     /// Opens or creates the embedded database and brings its schema up to date.
     pub async fn open_sqlite(path: &Path, clock: Clock) -> Result<(Self, Migrated), StartError> {
         let writer = sqlite::open(path).await?;
-        let migrated = migrations::run(&writer.pool).await?;
-        let store = Self {
-            writer: writer.pool,
-            readers: sqlite::open_for_reading(path).await?,
-            clock,
-            wakeups: Wakeups::default(),
-            _lock: Some(Arc::new(writer.lock)),
-        };
+        let migrated = migrations::run_on_sqlite(&writer.pool).await?;
+        let readers = sqlite::open_for_reading(path).await?;
+        let backend = Backend::Sqlite { writer: writer.pool, readers, _lock: Some(Arc::new(writer.lock)) };
+        let store = Self { backend, clock, wakeups: Wakeups::default() };
         store.hash_former_webhook_secrets().await?;
         store.make_match_keys().await?;
         Ok((store, migrated))
     }
 
+    /// Opens a PostgreSQL database and brings its schema up to date. Several processes may do so at once.
+    pub async fn open_postgres(url: &SecretString, clock: Clock) -> Result<(Self, Migrated), StartError> {
+        let pool = postgres::open(url.expose_secret()).await?;
+        let migrated = migrations::run_on_postgres(&pool).await?;
+        let store = Self { backend: Backend::Postgres(pool), clock, wakeups: Wakeups::default() };
+        store.make_match_keys().await?;
+        Ok((store, migrated))
+    }
+
+    /// Opens a PostgreSQL database to look at it, also while services have it: its schema is left as it is.
+    pub async fn open_postgres_for_reading(url: &SecretString, clock: Clock) -> Result<Self, StartError> {
+        let pool = postgres::open_for_reading(url.expose_secret()).await?;
+        migrations::require_known_to_postgres(&pool).await?;
+        Ok(Self { backend: Backend::Postgres(pool), clock, wakeups: Wakeups::default() })
+    }
+
     /// Opens the embedded database to look at it, also while a service has it: every write fails.
     pub async fn open_sqlite_for_reading(path: &Path, clock: Clock) -> Result<Self, StartError> {
         let readers = sqlite::open_for_reading(path).await?;
-        migrations::require_known(&readers).await?;
-        Ok(Self { writer: readers.clone(), readers, clock, wakeups: Wakeups::default(), _lock: None })
+        migrations::require_known_to_sqlite(&readers).await?;
+        let backend = Backend::Sqlite { writer: readers.clone(), readers, _lock: None };
+        Ok(Self { backend, clock, wakeups: Wakeups::default() })
     }
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), Error> {
-        sqlx::query("SELECT 1").execute(&self.readers).await?;
+        statement("SELECT 1").fetch_one(&self.backend).await?;
         Ok(())
     }
 
     /// Closes every connection; what is committed is on the disk already.
     pub async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+        self.backend.close().await;
     }
 }
 
@@ -142,6 +176,9 @@ pub enum StartError {
     /// The database itself.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
     /// Its schema.
     #[error(transparent)]
     Migration(#[from] MigrationError),

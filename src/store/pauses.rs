@@ -3,6 +3,7 @@
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::look::LookCause;
 use crate::domain::pause::Pause;
+use crate::store::statement::statement;
 use crate::store::{Error, Priority, Tx};
 
 impl Tx {
@@ -26,7 +27,7 @@ impl Tx {
         self.wake(account);
         match pause {
             Some(pause) => {
-                sqlx::query(PAUSE)
+                statement(PAUSE)
                     .bind(account.as_str())
                     .bind(tenant.to_string())
                     .bind(pause.since.micros())
@@ -37,7 +38,7 @@ impl Tx {
                 Ok(())
             }
             None => {
-                sqlx::query(RESUME).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
+                statement(RESUME).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
                 // It is an operator who asks.
                 self.mark_dirty(account, &[tenant], Priority::Signal, LookCause::Refresh).await
             }

@@ -1,14 +1,13 @@
 //! Pending links: customers in Partner Center that have no record because they look like platform customers.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::customer::{Customer, Source};
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::likeness::{Candidate, match_key};
 use crate::domain::look::LookCause;
 use crate::store::likeness::{candidate, likeness_name};
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::upstream::tenant;
 use crate::store::{Error, Priority, Store, Tx};
 
@@ -44,7 +43,7 @@ impl PendingLink {
 }
 
 /// Rows of links with their candidates beside them, as links; rows of one link follow each other.
-fn pending_links(rows: &[SqliteRow]) -> Result<Vec<PendingLink>, Error> {
+fn pending_links(rows: &[Row]) -> Result<Vec<PendingLink>, Error> {
     let mut links: Vec<PendingLink> = Vec::new();
     for row in rows {
         let tenant_id = tenant(row.try_get("tenant_id")?)?;
@@ -81,31 +80,31 @@ impl Store {
             ) p
             LEFT JOIN pending_link_candidate k ON k.account = p.account AND k.tenant_id = p.tenant_id
             ORDER BY p.noted_at, p.tenant_id, k.reason, k.customer_id";
-        let rows = sqlx::query(SELECT)
+        let rows = statement(SELECT)
             .bind(account.as_str())
             .bind(after.map_or(i64::MIN, |place| place.noted_at.micros()))
             .bind(after.map(|place| place.tenant_id.to_string()).unwrap_or_default())
             .bind(limit)
-            .fetch_all(&self.readers)
+            .fetch_all(&self.backend)
             .await?;
         pending_links(&rows)
     }
 
     /// Whether that tenant waits for a decision.
     pub async fn awaits_link(&self, account: &PartnerAccountId, tenant: TenantId) -> Result<bool, Error> {
-        let row = sqlx::query("SELECT 1 FROM pending_link WHERE account = $1 AND tenant_id = $2")
+        let row = statement("SELECT 1 FROM pending_link WHERE account = $1 AND tenant_id = $2")
             .bind(account.as_str())
             .bind(tenant.to_string())
-            .fetch_optional(&self.readers)
+            .fetch_optional(&self.backend)
             .await?;
         Ok(row.is_some())
     }
 
     /// How many pending links an account has.
     pub async fn count_pending_links(&self, account: &PartnerAccountId) -> Result<u64, Error> {
-        let row = sqlx::query("SELECT count(*) FROM pending_link WHERE account = $1")
+        let row = statement("SELECT count(*) FROM pending_link WHERE account = $1")
             .bind(account.as_str())
-            .fetch_one(&self.readers)
+            .fetch_one(&self.backend)
             .await?;
         Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
     }
@@ -124,7 +123,7 @@ impl Tx {
             LEFT JOIN pending_link_candidate k ON k.account = p.account AND k.tenant_id = p.tenant_id
             WHERE p.account = $1 AND p.tenant_id = $2 ORDER BY k.reason, k.customer_id";
         let rows =
-            sqlx::query(SELECT).bind(account.as_str()).bind(tenant.to_string()).fetch_all(self.connection()).await?;
+            statement(SELECT).bind(account.as_str()).bind(tenant.to_string()).fetch_all(self.connection()).await?;
         Ok(pending_links(&rows)?.pop())
     }
 
@@ -156,7 +155,7 @@ impl Tx {
             INSERT INTO pending_link_candidate (account, tenant_id, customer_id, reason) VALUES ($1, $2, $3, $4)";
         let (account, tenant) = (newcomer.account.as_str(), tenant.to_string());
         let now = self.now().micros();
-        sqlx::query(UPSERT)
+        statement(UPSERT)
             .bind(account)
             .bind(&tenant)
             .bind(&newcomer.company_name)
@@ -165,13 +164,13 @@ impl Tx {
             .bind(now)
             .execute(self.connection())
             .await?;
-        sqlx::query("DELETE FROM pending_link_candidate WHERE account = $1 AND tenant_id = $2")
+        statement("DELETE FROM pending_link_candidate WHERE account = $1 AND tenant_id = $2")
             .bind(account)
             .bind(&tenant)
             .execute(self.connection())
             .await?;
         for Candidate { customer, likeness } in candidates {
-            sqlx::query(INSERT)
+            statement(INSERT)
                 .bind(account)
                 .bind(&tenant)
                 .bind(customer.to_string())
@@ -200,7 +199,7 @@ impl Tx {
         const DELETE: &str = "
             DELETE FROM pending_link WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
-        sqlx::query(DELETE).bind(account.as_str()).bind(tenants.to_string()).execute(self.connection()).await?;
+        statement(DELETE).bind(account.as_str()).bind(tenants.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -221,13 +220,13 @@ impl Tx {
         const DELETE: &str = "
             DELETE FROM pending_link_candidate WHERE account = $1 AND customer_id = $2 AND tenant_id = $3";
         let (account, id) = (customer.account.as_str(), customer.id.to_string());
-        let tenants = |rows: Vec<SqliteRow>| -> Result<Vec<TenantId>, Error> {
+        let tenants = |rows: Vec<Row>| -> Result<Vec<TenantId>, Error> {
             rows.iter().map(|row| tenant(row.try_get(0)?)).collect()
         };
-        let naming = tenants(sqlx::query(NAMING).bind(account).bind(&id).fetch_all(self.connection()).await?)?;
+        let naming = tenants(statement(NAMING).bind(account).bind(&id).fetch_all(self.connection()).await?)?;
         let is_eligible = customer.source() == Source::Platform && customer.deleted_at.is_none();
         let alike = if is_eligible {
-            let rows = sqlx::query(ALIKE)
+            let rows = statement(ALIKE)
                 .bind(account)
                 .bind(&id)
                 .bind(&customer.domain)
@@ -239,7 +238,7 @@ impl Tx {
             Vec::new()
         };
         for tenant in naming.iter().filter(|tenant| !alike.contains(tenant)) {
-            sqlx::query(DELETE).bind(account).bind(&id).bind(tenant.to_string()).execute(self.connection()).await?;
+            statement(DELETE).bind(account).bind(&id).bind(tenant.to_string()).execute(self.connection()).await?;
         }
         let differ = |one: &[TenantId], other: &[TenantId]| {
             one.iter().filter(|tenant| !other.contains(tenant)).copied().collect::<Vec<_>>()

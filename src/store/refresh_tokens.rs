@@ -1,12 +1,11 @@
 //! The refresh token of an account, sealed: replaced only by whoever saw the one it replaces.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::user_sign_in::{UserRefusal, UserStanding};
 use crate::sealing::Sealed;
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::{Error, Store, Tx};
 
 /// A refresh token as it is kept.
@@ -35,7 +34,7 @@ pub struct Renewal {
     pub newer: Option<Sealed>,
 }
 
-fn kept(row: &SqliteRow) -> Result<KeptRefreshToken, Error> {
+fn kept(row: &Row) -> Result<KeptRefreshToken, Error> {
     let former: Option<Vec<u8>> = row.try_get("former_sealed_token")?;
     let former_key: Option<String> = row.try_get("former_key_id")?;
     Ok(KeptRefreshToken {
@@ -48,7 +47,7 @@ fn kept(row: &SqliteRow) -> Result<KeptRefreshToken, Error> {
 }
 
 /// How the user of an account fares; nothing in a joined row without a refresh token.
-pub(super) fn standing(row: &SqliteRow) -> Result<Option<UserStanding>, Error> {
+pub(super) fn standing(row: &Row) -> Result<Option<UserStanding>, Error> {
     let time = |column: &str| -> Result<Option<Timestamp>, Error> {
         Ok(row.try_get::<Option<i64>, _>(column)?.map(Timestamp::from_micros))
     };
@@ -71,7 +70,7 @@ impl Store {
     /// The refresh token of an account, if it has one.
     pub async fn refresh_token(&self, account: &PartnerAccountId) -> Result<Option<KeptRefreshToken>, Error> {
         const SELECT: &str = "SELECT *, set_at AS token_set_at FROM partner_account_refresh_token WHERE account = $1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).fetch_optional(&self.backend).await?;
         row.as_ref().map(kept).transpose()
     }
 }
@@ -88,12 +87,12 @@ impl Tx {
             INSERT INTO partner_account_refresh_token (account, version, sealed_token, key_id, configured_fingerprint, set_at)
             VALUES ($1, $5, $2, $3, $4, $5)
             ON CONFLICT (account) DO UPDATE
-                SET version = version + 1, sealed_token = $2, key_id = $3, configured_fingerprint = $4, set_at = $5,
+                SET version = partner_account_refresh_token.version + 1, sealed_token = $2, key_id = $3, configured_fingerprint = $4, set_at = $5,
                     former_sealed_token = NULL, former_key_id = NULL, succeeded_at = NULL, refused_reason = NULL,
                     refused_code = NULL, refused_detail = NULL, refused_since = NULL, refused_at = NULL";
         // The first version is the time: one that was read before a token was forgotten fits none that is set later.
         let now = self.now().micros();
-        sqlx::query(UPSERT)
+        statement(UPSERT)
             .bind(account.as_str())
             .bind(&token.bytes)
             .bind(&token.key_id)
@@ -107,7 +106,7 @@ impl Tx {
 
     /// Forgets the refresh token of an account.
     pub async fn forget_refresh_token(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
-        sqlx::query("DELETE FROM partner_account_refresh_token WHERE account = $1")
+        statement("DELETE FROM partner_account_refresh_token WHERE account = $1")
             .bind(account.as_str())
             .execute(self.connection())
             .await?;
@@ -121,7 +120,7 @@ impl Tx {
             SET version = version + 1, refused_reason = NULL, refused_code = NULL, refused_detail = NULL,
                 refused_since = NULL, refused_at = NULL
             WHERE account = $1";
-        sqlx::query(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
+        statement(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -136,7 +135,7 @@ impl Tx {
         let now = self.now().micros();
         let newest = renewal.newer.as_ref().unwrap_or(&renewal.worked);
         let former = renewal.newer.as_ref().map(|_| &renewal.worked);
-        let updated = sqlx::query(UPDATE)
+        let updated = statement(UPDATE)
             .bind(account.as_str())
             .bind(renewal.version)
             .bind(&newest.bytes)
@@ -146,7 +145,7 @@ impl Tx {
             .bind(now)
             .execute(self.connection())
             .await?;
-        Ok(updated.rows_affected() == 1)
+        Ok(updated == 1)
     }
 
     /// Notes why the user is ruled out; `false` when somebody else has changed the token since that version.
@@ -161,10 +160,10 @@ impl Tx {
         const UPDATE: &str = "
             UPDATE partner_account_refresh_token
             SET version = version + 1, refused_code = $4, refused_detail = $5, refused_at = $6,
-                refused_since = CASE WHEN refused_reason IS $3 THEN refused_since ELSE $6 END, refused_reason = $3
+                refused_since = CASE WHEN refused_reason IS NOT DISTINCT FROM $3 THEN refused_since ELSE $6 END, refused_reason = $3
             WHERE account = $1 AND version = $2";
         let now = self.now().micros();
-        let updated = sqlx::query(UPDATE)
+        let updated = statement(UPDATE)
             .bind(account.as_str())
             .bind(version)
             .bind(reason)
@@ -173,6 +172,6 @@ impl Tx {
             .bind(now)
             .execute(self.connection())
             .await?;
-        Ok(updated.rows_affected() == 1)
+        Ok(updated == 1)
     }
 }

@@ -3,15 +3,14 @@
 //!
 //! The few are found among the many by partial indexes, which these questions name: see `upstream`.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::hold::{HeldCustomer, Hold};
 use crate::domain::ids::{Epoch, PartnerAccountId, TenantId, Ticket};
 use crate::domain::look::{LookCause, LookReason};
 use crate::domain::observation::ObservationMark;
 use crate::domain::removal::RemovalEvidence;
+use crate::store::row::Row;
+use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::upstream::tenant;
 use crate::store::{Error, Priority, Store, Tx};
 
@@ -28,31 +27,43 @@ pub struct RemovalCandidate {
     pub is_for_operator: bool,
 }
 
-const CANDIDATES: &str = "
+const CANDIDATES: PerDialect = by_index!(
+    "
     SELECT u.tenant_id, u.missing_runs, u.removal_recorded_at, u.gone_answer, u.observed_epoch, u.observed_ticket,
            c.sync_state = 'HELD_FOR_REMOVAL' OR u.removal_dismissed_at IS NOT NULL AS is_for_operator
-    FROM upstream_customer u INDEXED BY upstream_customer_missing
+    FROM upstream_customer u",
+    "upstream_customer_missing",
+    "
     JOIN customer c ON c.account = u.account AND c.microsoft_tenant_id = u.tenant_id
     WHERE u.account = $1 AND u.missing_runs > 0 AND u.gone_answer IS NOT NULL AND c.relationship = 'ACTIVE'
         AND u.paused_at IS NULL
-    ORDER BY u.tenant_id";
+    ORDER BY u.tenant_id"
+);
 
 /// Every held customer, whatever has become of its evidence.
-const HELD: &str = "
+const HELD: PerDialect = by_index!(
+    "
     SELECT c.id, c.company_name, u.tenant_id, u.missing_runs, u.removal_recorded_at, u.gone_answer, u.observed_epoch,
            u.observed_ticket, coalesce(u.held_at, c.updated_at) AS held_at
-    FROM customer c INDEXED BY customer_held
+    FROM customer c",
+    "customer_held",
+    "
     JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
     WHERE c.account = $1 AND c.sync_state = 'HELD_FOR_REMOVAL' AND u.paused_at IS NULL
-    ORDER BY c.microsoft_tenant_id";
+    ORDER BY c.microsoft_tenant_id"
+);
 
-const ACTIVE: &str = "
-    SELECT count(*) FROM customer INDEXED BY customer_active WHERE account = $1 AND relationship = 'ACTIVE'";
+const ACTIVE: PerDialect = by_index!(
+    "
+    SELECT count(*) FROM customer",
+    "customer_active",
+    " WHERE account = $1 AND relationship = 'ACTIVE'"
+);
 
 impl Store {
     /// Active customers that complete lists lacked and a direct answer calls gone; the paused are left alone.
     pub async fn removal_candidates(&self, account: &PartnerAccountId) -> Result<Vec<RemovalCandidate>, Error> {
-        let rows = sqlx::query(CANDIDATES).bind(account.as_str()).fetch_all(&self.readers).await?;
+        let rows = statement(CANDIDATES).bind(account.as_str()).fetch_all(&self.backend).await?;
         rows.iter().map(candidate).collect()
     }
 
@@ -65,13 +76,13 @@ impl Store {
             WHERE u.account = $1 AND u.missing_runs = 0 AND u.gone_answer IS NULL AND u.listed_name IS NOT NULL
                 AND u.verified_at IS NOT NULL AND c.relationship = 'ACTIVE'
             LIMIT $2";
-        let rows = sqlx::query(SELECT).bind(account.as_str()).bind(limit).fetch_all(&self.readers).await?;
+        let rows = statement(SELECT).bind(account.as_str()).bind(limit).fetch_all(&self.backend).await?;
         rows.iter().map(|row| tenant(row.try_get(0)?)).collect()
     }
 
     /// The customers whose removal waits for an operator; of some the evidence may no longer be complete.
     pub async fn held_customers(&self, account: &PartnerAccountId) -> Result<Vec<HeldCustomer>, Error> {
-        let rows = sqlx::query(HELD).bind(account.as_str()).fetch_all(&self.readers).await?;
+        let rows = statement(HELD).bind(account.as_str()).fetch_all(&self.backend).await?;
         rows.iter().map(held).collect()
     }
 
@@ -82,12 +93,12 @@ impl Store {
 
     /// How many customers of Microsoft's an account has with an active relationship.
     pub async fn active_customers(&self, account: &PartnerAccountId) -> Result<u64, Error> {
-        let row = sqlx::query(ACTIVE).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let row = statement(ACTIVE).bind(account.as_str()).fetch_one(&self.backend).await?;
         Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
     }
 }
 
-fn candidate(row: &SqliteRow) -> Result<RemovalCandidate, Error> {
+fn candidate(row: &Row) -> Result<RemovalCandidate, Error> {
     Ok(RemovalCandidate {
         tenant_id: tenant(row.try_get("tenant_id")?)?,
         evidence: evidence(row)?,
@@ -96,7 +107,7 @@ fn candidate(row: &SqliteRow) -> Result<RemovalCandidate, Error> {
     })
 }
 
-fn held(row: &SqliteRow) -> Result<HeldCustomer, Error> {
+fn held(row: &Row) -> Result<HeldCustomer, Error> {
     let id: &str = row.try_get("id")?;
     Ok(HeldCustomer {
         id: id.parse().map_err(|_| Error::Corrupt("customer.id".to_owned()))?,
@@ -109,7 +120,7 @@ fn held(row: &SqliteRow) -> Result<HeldCustomer, Error> {
     })
 }
 
-fn evidence(row: &SqliteRow) -> Result<RemovalEvidence, Error> {
+fn evidence(row: &Row) -> Result<RemovalEvidence, Error> {
     Ok(RemovalEvidence {
         missing_runs: row.try_get("missing_runs")?,
         removal_recorded: row.try_get::<Option<i64>, _>("removal_recorded_at")?.is_some(),
@@ -117,7 +128,7 @@ fn evidence(row: &SqliteRow) -> Result<RemovalEvidence, Error> {
     })
 }
 
-fn mark(row: &SqliteRow) -> Result<ObservationMark, Error> {
+fn mark(row: &Row) -> Result<ObservationMark, Error> {
     Ok(ObservationMark {
         epoch: Epoch(row.try_get("observed_epoch")?),
         ticket: Ticket(row.try_get("observed_ticket")?),
@@ -127,20 +138,20 @@ fn mark(row: &SqliteRow) -> Result<ObservationMark, Error> {
 impl Tx {
     /// The removal candidates as they are in this transaction.
     pub async fn removal_candidates(&mut self, account: &PartnerAccountId) -> Result<Vec<RemovalCandidate>, Error> {
-        let rows = sqlx::query(CANDIDATES).bind(account.as_str()).fetch_all(self.connection()).await?;
+        let rows = statement(CANDIDATES).bind(account.as_str()).fetch_all(self.connection()).await?;
         rows.iter().map(candidate).collect()
     }
 
     /// The customers whose removal waits for an operator, as they are in this transaction.
     pub async fn held_customers(&mut self, account: &PartnerAccountId) -> Result<Vec<HeldCustomer>, Error> {
-        let rows = sqlx::query(HELD).bind(account.as_str()).fetch_all(self.connection()).await?;
+        let rows = statement(HELD).bind(account.as_str()).fetch_all(self.connection()).await?;
         rows.iter().map(held).collect()
     }
 
     /// The removals of an account that wait for an operator, as they are in this transaction.
     pub async fn hold(&mut self, account: &PartnerAccountId) -> Result<Option<Hold>, Error> {
         let held = self.held_customers(account).await?;
-        let row = sqlx::query(ACTIVE).bind(account.as_str()).fetch_one(self.connection()).await?;
+        let row = statement(ACTIVE).bind(account.as_str()).fetch_one(self.connection()).await?;
         Ok(Hold::of(held, row.try_get::<i64, _>(0)?.unsigned_abs()))
     }
 
@@ -163,7 +174,7 @@ impl Tx {
             RETURNING paused_at IS NULL";
         let texts = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
         let noted =
-            sqlx::query(UPDATE).bind(account.as_str()).bind(texts.to_string()).fetch_all(self.connection()).await?;
+            statement(UPDATE).bind(account.as_str()).bind(texts.to_string()).fetch_all(self.connection()).await?;
         let mut wanted = 0;
         for row in &noted {
             wanted += u64::from(row.try_get::<bool, _>(0)?);
@@ -184,19 +195,14 @@ impl Tx {
             WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
         let now = self.now().micros();
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
-        sqlx::query(UPDATE)
-            .bind(account.as_str())
-            .bind(tenants.to_string())
-            .bind(now)
-            .execute(self.connection())
-            .await?;
+        statement(UPDATE).bind(account.as_str()).bind(tenants.to_string()).bind(now).execute(self.connection()).await?;
         Ok(())
     }
 
     /// From now on its removal waits for an operator.
     pub(super) async fn note_held(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<(), Error> {
         let now = self.now().micros();
-        sqlx::query("UPDATE upstream_customer SET held_at = $3 WHERE account = $1 AND tenant_id = $2")
+        statement("UPDATE upstream_customer SET held_at = $3 WHERE account = $1 AND tenant_id = $2")
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(now)
@@ -215,7 +221,7 @@ impl Tx {
             WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
         let now = self.now().micros();
         let texts = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
-        sqlx::query(UPDATE).bind(account.as_str()).bind(texts.to_string()).bind(now).execute(self.connection()).await?;
+        statement(UPDATE).bind(account.as_str()).bind(texts.to_string()).bind(now).execute(self.connection()).await?;
         self.mark_dirty(account, tenants, Priority::Signal, LookCause::Refresh).await
     }
 }

@@ -4,9 +4,8 @@
 
 use std::time::Duration;
 
-use sqlx::Row;
-
 use crate::domain::ids::RequestId;
+use crate::store::statement::statement;
 use crate::store::{Error, Tx};
 
 /// How long a request is remembered.
@@ -38,7 +37,7 @@ impl Tx {
         const SELECT: &str = "
             SELECT fingerprint, answer FROM request_memory WHERE caller = $1 AND request_id = $2 AND at >= $3";
         let oldest = self.now().minus(REMEMBERED_FOR).micros();
-        let row = sqlx::query(SELECT)
+        let row = statement(SELECT)
             .bind(&request.caller)
             .bind(request.id.to_string())
             .bind(oldest)
@@ -58,11 +57,11 @@ impl Tx {
         const INSERT: &str = "
             INSERT INTO request_memory (caller, request_id, fingerprint, answer, at) VALUES ($1, $2, $3, $4, $5)";
         let now = self.now();
-        sqlx::query("DELETE FROM request_memory WHERE at < $1")
+        statement("DELETE FROM request_memory WHERE at < $1")
             .bind(now.minus(REMEMBERED_FOR).micros())
             .execute(self.connection())
             .await?;
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(&request.caller)
             .bind(request.id.to_string())
             .bind(&request.fingerprint)

@@ -3,14 +3,13 @@
 //! Reading writes `listed` only, and only where it differs. [`Tx::level_resellers`] is the one place where a customer comes
 //! to show something else: a change of the customer, with its revision and its row of the change log.
 
-use sqlx::Row;
-
 use crate::domain::change::ChangeKind;
 use crate::domain::customer::Relationship;
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::reconcile::differences;
 use crate::domain::reseller::{FEW_CUSTOMERS, empty_needs_confirmation};
 use crate::store::changes::PARTNER_CENTER;
+use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::upstream::tenant;
 use crate::store::{Error, Store, Tx};
 
@@ -36,16 +35,20 @@ impl Store {
         after: Option<TenantId>,
         limit: u32,
     ) -> Result<Vec<TenantId>, Error> {
-        const SELECT: &str = "
-            SELECT tenant_id FROM customer_reseller INDEXED BY customer_reseller_of_reseller
+        const SELECT: PerDialect = by_index!(
+            "
+            SELECT tenant_id FROM customer_reseller",
+            "customer_reseller_of_reseller",
+            "
             WHERE reseller_id = $2 AND account = $1 AND tenant_id > coalesce($3, '') AND listed
-            ORDER BY tenant_id LIMIT $4";
-        let rows = sqlx::query(SELECT)
+            ORDER BY tenant_id LIMIT $4"
+        );
+        let rows = statement(SELECT)
             .bind(account.as_str())
             .bind(reseller.to_string())
             .bind(after.map(|after| after.to_string()))
             .bind(limit)
-            .fetch_all(&self.readers)
+            .fetch_all(&self.backend)
             .await?;
         rows.iter().map(|row| tenant(row.try_get(0)?)).collect()
     }
@@ -56,14 +59,18 @@ impl Store {
         account: &PartnerAccountId,
         limit: u32,
     ) -> Result<Vec<TenantId>, Error> {
-        const SELECT: &str = "
+        const SELECT: PerDialect = by_index!(
+            "
             SELECT DISTINCT m.tenant_id
-            FROM customer_reseller m INDEXED BY customer_reseller_pending
-            CROSS JOIN customer c ON c.account = m.account AND c.microsoft_tenant_id = m.tenant_id
-            CROSS JOIN upstream_customer u ON u.account = m.account AND u.tenant_id = m.tenant_id
-            WHERE m.account = $1 AND m.pending AND c.relationship = 'ACTIVE' AND u.paused_at IS NULL
-            ORDER BY m.tenant_id LIMIT $2";
-        let rows = sqlx::query(SELECT).bind(account.as_str()).bind(limit).fetch_all(&self.readers).await?;
+            FROM customer_reseller m",
+            "customer_reseller_pending",
+            "
+            CROSS JOIN customer c CROSS JOIN upstream_customer u
+            WHERE c.account = m.account AND c.microsoft_tenant_id = m.tenant_id
+                AND u.account = m.account AND u.tenant_id = m.tenant_id AND m.account = $1 AND m.pending AND c.relationship = 'ACTIVE' AND u.paused_at IS NULL
+            ORDER BY m.tenant_id LIMIT $2"
+        );
+        let rows = statement(SELECT).bind(account.as_str()).bind(limit).fetch_all(&self.backend).await?;
         rows.iter().map(|row| tenant(row.try_get(0)?)).collect()
     }
 }
@@ -78,15 +85,15 @@ impl Tx {
     ) -> Result<u64, Error> {
         const UPSERT: &str = "
             INSERT INTO customer_reseller (account, tenant_id, reseller_id, listed, shown, pending)
-            SELECT $1, value, $2, 1, 0, 1 FROM json_each($3) WHERE true
-            ON CONFLICT (account, tenant_id, reseller_id) DO UPDATE SET listed = 1, pending = 1 WHERE NOT listed";
-        let done = sqlx::query(UPSERT)
+            SELECT $1, value, $2, TRUE, FALSE, TRUE FROM json_each($3) WHERE true
+            ON CONFLICT (account, tenant_id, reseller_id) DO UPDATE SET listed = TRUE, pending = TRUE WHERE NOT customer_reseller.listed";
+        let done = statement(UPSERT)
             .bind(account.as_str())
             .bind(reseller.to_string())
             .bind(ids(tenants))
             .execute(self.connection())
             .await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 
     /// The reseller's list, read to its end, lacks these customers.
@@ -100,16 +107,11 @@ impl Tx {
             DELETE FROM customer_reseller
             WHERE account = $1 AND reseller_id = $2 AND tenant_id IN (SELECT value FROM json_each($3)) AND NOT shown";
         const UNLIST: &str = "
-            UPDATE customer_reseller SET listed = 0, pending = 1
+            UPDATE customer_reseller SET listed = FALSE, pending = TRUE
             WHERE account = $1 AND reseller_id = $2 AND tenant_id IN (SELECT value FROM json_each($3)) AND listed";
         let (reseller, tenants) = (reseller.to_string(), ids(tenants));
-        for statement in [FORGET, UNLIST] {
-            sqlx::query(statement)
-                .bind(account.as_str())
-                .bind(&reseller)
-                .bind(&tenants)
-                .execute(self.connection())
-                .await?;
+        for one in [FORGET, UNLIST] {
+            statement(one).bind(account.as_str()).bind(&reseller).bind(&tenants).execute(self.connection()).await?;
         }
         Ok(())
     }
@@ -120,15 +122,23 @@ impl Tx {
         account: &PartnerAccountId,
         reseller: TenantId,
     ) -> Result<(), Error> {
-        const FORGET: &str = "
-            DELETE FROM customer_reseller INDEXED BY customer_reseller_of_reseller
-            WHERE reseller_id = $2 AND account = $1 AND NOT shown";
-        const UNLIST: &str = "
-            UPDATE customer_reseller INDEXED BY customer_reseller_of_reseller SET listed = 0, pending = 1
-            WHERE reseller_id = $2 AND account = $1 AND listed";
+        const FORGET: PerDialect = by_index!(
+            "
+            DELETE FROM customer_reseller",
+            "customer_reseller_of_reseller",
+            "
+            WHERE reseller_id = $2 AND account = $1 AND NOT shown"
+        );
+        const UNLIST: PerDialect = by_index!(
+            "
+            UPDATE customer_reseller",
+            "customer_reseller_of_reseller",
+            " SET listed = FALSE, pending = TRUE
+            WHERE reseller_id = $2 AND account = $1 AND listed"
+        );
         let reseller = reseller.to_string();
-        for statement in [FORGET, UNLIST] {
-            sqlx::query(statement).bind(account.as_str()).bind(&reseller).execute(self.connection()).await?;
+        for one in [FORGET, UNLIST] {
+            statement(one).bind(account.as_str()).bind(&reseller).execute(self.connection()).await?;
         }
         Ok(())
     }
@@ -140,14 +150,18 @@ impl Tx {
         reseller: TenantId,
         is_empty: bool,
     ) -> Result<ResellerRead, Error> {
-        const SELECT: &str = "
+        const SELECT: PerDialect = by_index!(
+            "
             SELECT r.was_empty, (
-                SELECT count(*) FROM customer_reseller m INDEXED BY customer_reseller_of_reseller
+                SELECT count(*) FROM customer_reseller m",
+            "customer_reseller_of_reseller",
+            "
                 WHERE m.reseller_id = $2 AND m.account = $1 AND m.listed
             ) AS known
-            FROM reseller r WHERE r.account = $1 AND r.tenant_id = $2";
+            FROM reseller r WHERE r.account = $1 AND r.tenant_id = $2"
+        );
         let id = reseller.to_string();
-        let row = sqlx::query(SELECT).bind(account.as_str()).bind(&id).fetch_one(self.connection()).await?;
+        let row = statement(SELECT).bind(account.as_str()).bind(&id).fetch_one(self.connection()).await?;
         let known = row.try_get::<i64, _>("known")?.unsigned_abs();
         let waits = is_empty && empty_needs_confirmation(known, FEW_CUSTOMERS, row.try_get("was_empty")?);
         Ok(if waits { ResellerRead::EmptyForTheFirstTime } else { ResellerRead::Counts })
@@ -164,7 +178,7 @@ impl Tx {
         const FINISH: &str = "
             UPDATE reseller SET read_at = $3, read_round = $4, was_empty = $5 WHERE account = $1 AND tenant_id = $2";
         let now = self.now().micros();
-        sqlx::query(FINISH)
+        statement(FINISH)
             .bind(account.as_str())
             .bind(reseller.to_string())
             .bind(now)
@@ -180,7 +194,7 @@ impl Tx {
     pub async fn level_resellers(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<bool, Error> {
         const FORGET: &str = "DELETE FROM customer_reseller WHERE account = $1 AND tenant_id = $2 AND NOT listed";
         const SHOW: &str = "
-            UPDATE customer_reseller SET shown = 1, pending = 0, display_name = r.display_name, mpn_id = r.mpn_id
+            UPDATE customer_reseller SET shown = TRUE, pending = FALSE, display_name = r.display_name, mpn_id = r.mpn_id
             FROM reseller r
             WHERE customer_reseller.account = $1 AND customer_reseller.tenant_id = $2 AND customer_reseller.pending
                 AND r.account = $1 AND r.tenant_id = customer_reseller.reseller_id";
@@ -188,8 +202,8 @@ impl Tx {
         if before.relationship() != Some(Relationship::Active) || before.pause().is_some() {
             return Ok(false);
         }
-        for statement in [FORGET, SHOW] {
-            sqlx::query(statement).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
+        for one in [FORGET, SHOW] {
+            statement(one).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
         }
         let Some(shown) = self.customer_of_tenant_for_update(account, tenant).await? else { return Ok(false) };
         let changed = differences(&before, &shown);
@@ -205,9 +219,10 @@ impl Tx {
     /// The tenant's customer is the platform's own again: whoever comes to stand for the tenant begins without resellers.
     pub(super) async fn hide_resellers(&mut self, account: &PartnerAccountId, tenant: TenantId) -> Result<(), Error> {
         const FORGET: &str = "DELETE FROM customer_reseller WHERE account = $1 AND tenant_id = $2 AND NOT listed";
-        const HIDE: &str = "UPDATE customer_reseller SET shown = 0, pending = 1 WHERE account = $1 AND tenant_id = $2";
-        for statement in [FORGET, HIDE] {
-            sqlx::query(statement).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
+        const HIDE: &str =
+            "UPDATE customer_reseller SET shown = FALSE, pending = TRUE WHERE account = $1 AND tenant_id = $2";
+        for one in [FORGET, HIDE] {
+            statement(one).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
         }
         Ok(())
     }

@@ -5,12 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
 use crate::domain::reseller::{ListedReseller, Reseller, empty_needs_confirmation};
+use crate::store::row::Row;
+use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::upstream::tenant;
 use crate::store::{Error, Store, SyncProblem, Tx};
 
@@ -78,7 +77,7 @@ const SELECT_READING: &str = "SELECT * FROM reseller_sync WHERE account = $1";
 impl Store {
     /// How the reading of the account's resellers stands; `None` before its worker has run.
     pub async fn reseller_reading(&self, account: &PartnerAccountId) -> Result<Option<ResellerReading>, Error> {
-        let row = sqlx::query(SELECT_READING).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(SELECT_READING).bind(account.as_str()).fetch_optional(&self.backend).await?;
         row.as_ref().map(reading).transpose()
     }
 
@@ -87,7 +86,7 @@ impl Store {
         const SELECT: &str = "
             SELECT (SELECT count(*) FROM reseller WHERE account = $1 AND active) AS resellers,
                    (SELECT count(DISTINCT tenant_id) FROM customer_reseller WHERE account = $1 AND shown) AS customers";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).fetch_one(&self.backend).await?;
         let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
         Ok(ResellerCounts { resellers: count("resellers")?, mapped_customers: count("customers")? })
     }
@@ -99,17 +98,21 @@ impl Store {
         after: Option<TenantId>,
         limit: u32,
     ) -> Result<Vec<KeptReseller>, Error> {
-        const SELECT: &str = "
+        const SELECT: PerDialect = by_index!(
+            "
             SELECT r.*, (
-                SELECT count(*) FROM customer_reseller m INDEXED BY customer_reseller_of_reseller
+                SELECT count(*) FROM customer_reseller m",
+            "customer_reseller_of_reseller",
+            "
                 WHERE m.reseller_id = r.tenant_id AND m.account = r.account AND m.shown
             ) AS customers
-            FROM reseller r WHERE r.account = $1 AND ($2 IS NULL OR r.tenant_id > $2) ORDER BY r.tenant_id LIMIT $3";
-        let rows = sqlx::query(SELECT)
+            FROM reseller r WHERE r.account = $1 AND ($2 IS NULL OR r.tenant_id > $2) ORDER BY r.tenant_id LIMIT $3"
+        );
+        let rows = statement(SELECT)
             .bind(account.as_str())
             .bind(after.map(|after| after.to_string()))
             .bind(limit)
-            .fetch_all(&self.readers)
+            .fetch_all(&self.backend)
             .await?;
         rows.iter().map(reseller).collect()
     }
@@ -123,19 +126,19 @@ impl Store {
     ) -> Result<Option<TenantId>, Error> {
         const SELECT: &str = "
             SELECT tenant_id FROM reseller
-            WHERE account = $1 AND active AND ($2 IS NULL OR tenant_id > $2) AND read_round IS NOT $3
+            WHERE account = $1 AND active AND ($2 IS NULL OR tenant_id > $2) AND read_round IS DISTINCT FROM $3
             ORDER BY tenant_id LIMIT 1";
-        let row = sqlx::query(SELECT)
+        let row = statement(SELECT)
             .bind(account.as_str())
             .bind(after.map(|after| after.to_string()))
             .bind(round)
-            .fetch_optional(&self.readers)
+            .fetch_optional(&self.backend)
             .await?;
         row.map(|row| tenant(row.try_get(0)?)).transpose()
     }
 }
 
-fn reading(row: &SqliteRow) -> Result<ResellerReading, Error> {
+fn reading(row: &Row) -> Result<ResellerReading, Error> {
     let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
     let reason: Option<String> = row.try_get("problem_reason")?;
     let detail: Option<String> = row.try_get("problem_detail")?;
@@ -154,7 +157,7 @@ fn reading(row: &SqliteRow) -> Result<ResellerReading, Error> {
     })
 }
 
-fn reseller(row: &SqliteRow) -> Result<KeptReseller, Error> {
+fn reseller(row: &Row) -> Result<KeptReseller, Error> {
     Ok(KeptReseller {
         listed: ListedReseller {
             reseller: Reseller {
@@ -177,16 +180,17 @@ impl Tx {
     pub async fn note_reseller_user(&mut self, account: &PartnerAccountId, has_user: bool) -> Result<(), Error> {
         const UPSERT: &str = "
             INSERT INTO reseller_sync (account, has_user, wanted)
-            VALUES ($1, $2, EXISTS (SELECT 1 FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state = 'SUCCEEDED'))
+            VALUES ($1, $2, CASE WHEN EXISTS (
+                SELECT 1 FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state = 'SUCCEEDED') THEN 1 ELSE 0 END)
             ON CONFLICT (account) DO UPDATE SET has_user = $2";
-        sqlx::query(UPSERT).bind(account.as_str()).bind(has_user).execute(self.connection()).await?;
+        statement(UPSERT).bind(account.as_str()).bind(has_user).execute(self.connection()).await?;
         Ok(())
     }
 
     /// The resellers of the account are to be read once more; of an account that has none, nothing is.
     pub async fn want_resellers(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         self.wake(account);
-        sqlx::query("UPDATE reseller_sync SET wanted = wanted + 1 WHERE account = $1")
+        statement("UPDATE reseller_sync SET wanted = wanted + 1 WHERE account = $1")
             .bind(account.as_str())
             .execute(self.connection())
             .await?;
@@ -199,28 +203,32 @@ impl Tx {
         account: &PartnerAccountId,
         resellers: &[ListedReseller],
     ) -> Result<(), Error> {
-        const RENAMED: &str = "
-            UPDATE customer_reseller INDEXED BY customer_reseller_of_reseller SET pending = 1
+        const RENAMED: PerDialect = by_index!(
+            "
+            UPDATE customer_reseller",
+            "customer_reseller_of_reseller",
+            " SET pending = TRUE
             WHERE account = $1 AND shown AND reseller_id = (
                 SELECT r.tenant_id FROM reseller r
-                WHERE r.account = $1 AND r.tenant_id = $2 AND (r.display_name, r.mpn_id) IS NOT ($3, $4)
-            )";
+                WHERE r.account = $1 AND r.tenant_id = $2 AND (r.display_name, r.mpn_id) IS DISTINCT FROM ($3, $4)
+            )"
+        );
         const UPSERT: &str = "
             INSERT INTO reseller (account, tenant_id, display_name, mpn_id, location, state, active, seen_at)
-            VALUES ($1, $2, $3, $4, $5, $6, 1, $7)
+            VALUES ($1, $2, $3, $4, $5, $6, TRUE, $7)
             ON CONFLICT (account, tenant_id) DO UPDATE SET
-                display_name = $3, mpn_id = $4, location = $5, state = $6, active = 1, seen_at = $7";
+                display_name = $3, mpn_id = $4, location = $5, state = $6, active = TRUE, seen_at = $7";
         let now = self.now().micros();
         for ListedReseller { reseller, location, state } in resellers {
             let id = reseller.tenant_id.to_string();
-            sqlx::query(RENAMED)
+            statement(RENAMED)
                 .bind(account.as_str())
                 .bind(&id)
                 .bind(&reseller.display_name)
                 .bind(&reseller.mpn_id)
                 .execute(self.connection())
                 .await?;
-            sqlx::query(UPSERT)
+            statement(UPSERT)
                 .bind(account.as_str())
                 .bind(&id)
                 .bind(&reseller.display_name)
@@ -248,9 +256,9 @@ impl Tx {
             UPDATE reseller_sync SET
                 round = $2, began_at = $3, under_way = $4, was_empty = $5
             WHERE account = $1";
-        let rows = sqlx::query(ACTIVE).bind(account.as_str()).fetch_all(self.connection()).await?;
+        let rows = statement(ACTIVE).bind(account.as_str()).fetch_all(self.connection()).await?;
         let active = rows.iter().map(|row| tenant(row.try_get(0)?)).collect::<Result<Vec<_>, Error>>()?;
-        let was_empty: bool = sqlx::query("SELECT was_empty FROM reseller_sync WHERE account = $1")
+        let was_empty: bool = statement("SELECT was_empty FROM reseller_sync WHERE account = $1")
             .bind(account.as_str())
             .fetch_one(self.connection())
             .await?
@@ -264,7 +272,7 @@ impl Tx {
             }
         }
         let now = self.now().micros();
-        sqlx::query(BEGIN)
+        statement(BEGIN)
             .bind(account.as_str())
             .bind(wanted)
             .bind(now)
@@ -278,11 +286,11 @@ impl Tx {
     /// The partner is no indirect provider any more: nobody serves its customers for it.
     pub async fn retire_resellers(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         const ACTIVE: &str = "SELECT tenant_id FROM reseller WHERE account = $1 AND active";
-        let rows = sqlx::query(ACTIVE).bind(account.as_str()).fetch_all(self.connection()).await?;
+        let rows = statement(ACTIVE).bind(account.as_str()).fetch_all(self.connection()).await?;
         for row in &rows {
             self.retire_reseller(account, tenant(row.try_get(0)?)?).await?;
         }
-        sqlx::query("DELETE FROM reseller_sync WHERE account = $1")
+        statement("DELETE FROM reseller_sync WHERE account = $1")
             .bind(account.as_str())
             .execute(self.connection())
             .await?;
@@ -290,8 +298,9 @@ impl Tx {
     }
 
     async fn retire_reseller(&mut self, account: &PartnerAccountId, reseller: TenantId) -> Result<(), Error> {
-        const RETIRE: &str = "UPDATE reseller SET active = 0, was_empty = 0 WHERE account = $1 AND tenant_id = $2";
-        sqlx::query(RETIRE).bind(account.as_str()).bind(reseller.to_string()).execute(self.connection()).await?;
+        const RETIRE: &str =
+            "UPDATE reseller SET active = FALSE, was_empty = FALSE WHERE account = $1 AND tenant_id = $2";
+        statement(RETIRE).bind(account.as_str()).bind(reseller.to_string()).execute(self.connection()).await?;
         self.unlist_all_customers_of(account, reseller).await
     }
 
@@ -299,10 +308,10 @@ impl Tx {
     pub async fn finish_reseller_round(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         const FINISH: &str = "
             UPDATE reseller_sync SET
-                under_way = 0, read_at = $2, problem_reason = NULL, problem_detail = NULL, problem_since = NULL
+                under_way = FALSE, read_at = $2, problem_reason = NULL, problem_detail = NULL, problem_since = NULL
             WHERE account = $1";
         let now = self.now().micros();
-        sqlx::query(FINISH).bind(account.as_str()).bind(now).execute(self.connection()).await?;
+        statement(FINISH).bind(account.as_str()).bind(now).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -315,17 +324,11 @@ impl Tx {
     ) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE reseller_sync SET
-                problem_since = CASE WHEN problem_reason IS $2 THEN problem_since ELSE $4 END,
+                problem_since = CASE WHEN problem_reason IS NOT DISTINCT FROM $2 THEN problem_since ELSE $4 END,
                 problem_reason = $2, problem_detail = $3
             WHERE account = $1";
         let now = self.now().micros();
-        sqlx::query(UPDATE)
-            .bind(account.as_str())
-            .bind(reason)
-            .bind(detail)
-            .bind(now)
-            .execute(self.connection())
-            .await?;
+        statement(UPDATE).bind(account.as_str()).bind(reason).bind(detail).bind(now).execute(self.connection()).await?;
         Ok(())
     }
 }

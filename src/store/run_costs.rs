@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId};
 use crate::domain::progress::{self, Counted};
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::{Error, RunKind, RunState, Store, SyncRun, Tx};
 
 /// How long it is remembered that Partner Center told an account to slow down.
@@ -56,12 +55,12 @@ const HELD_BACK: &str = "SELECT calls_per_minute, throttled_until FROM account_s
 impl Store {
     /// How long a run takes, and until when.
     pub async fn run_outlook(&self, run: &SyncRun) -> Result<RunOutlook, Error> {
-        let row = sqlx::query(HELD_BACK).bind(run.account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(HELD_BACK).bind(run.account.as_str()).fetch_optional(&self.backend).await?;
         outlook(run, row.as_ref(), self.clock.now())
     }
 }
 
-fn outlook(run: &SyncRun, held_back: Option<&SqliteRow>, now: Timestamp) -> Result<RunOutlook, Error> {
+fn outlook(run: &SyncRun, held_back: Option<&Row>, now: Timestamp) -> Result<RunOutlook, Error> {
     let column = |name: &str| held_back.map_or(Ok(None), |row| row.try_get::<Option<i64>, _>(name));
     let pace = column("calls_per_minute")?.map(i64::unsigned_abs);
     let rests_until = column("throttled_until")?.map(Timestamp::from_micros).filter(|until| *until > now);
@@ -102,13 +101,13 @@ impl Tx {
     /// As [`Store::run_outlook`].
     pub async fn run_outlook(&mut self, run: &SyncRun) -> Result<RunOutlook, Error> {
         let now = self.now();
-        let row = sqlx::query(HELD_BACK).bind(run.account.as_str()).fetch_optional(self.connection()).await?;
+        let row = statement(HELD_BACK).bind(run.account.as_str()).fetch_optional(self.connection()).await?;
         outlook(run, row.as_ref(), now)
     }
 
     /// Calls were made for a run.
     pub async fn count_calls(&mut self, account: &PartnerAccountId, run: RunId, tally: CallTally) -> Result<(), Error> {
-        sqlx::query("UPDATE sync_run SET calls = calls + $3, retries = retries + $4 WHERE account = $1 AND id = $2")
+        statement("UPDATE sync_run SET calls = calls + $3, retries = retries + $4 WHERE account = $1 AND id = $2")
             .bind(account.as_str())
             .bind(run.to_string())
             .bind(i64::try_from(tally.calls).unwrap_or(i64::MAX))
@@ -120,7 +119,7 @@ impl Tx {
 
     /// The page that the run reads next could not be read; the calls for it are counted beside.
     pub async fn note_page_failed(&mut self, run: &SyncRun) -> Result<(), Error> {
-        sqlx::query("UPDATE sync_run SET page_tries = page_tries + 1 WHERE account = $1 AND id = $2")
+        statement("UPDATE sync_run SET page_tries = page_tries + 1 WHERE account = $1 AND id = $2")
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .execute(self.connection())
@@ -135,7 +134,7 @@ impl Tx {
         if percent <= found.progress {
             return Ok(());
         }
-        sqlx::query("UPDATE sync_run SET progress = $3 WHERE account = $1 AND id = $2")
+        statement("UPDATE sync_run SET progress = $3 WHERE account = $1 AND id = $2")
             .bind(account.as_str())
             .bind(run.to_string())
             .bind(percent)
@@ -157,16 +156,16 @@ impl Tx {
             WHERE account = $1 AND state IN ('LISTING', 'FETCHING')";
         const NOTE: &str = "
             INSERT INTO throttling (account, at, answers) VALUES ($1, $2, $3)
-            ON CONFLICT (account, at) DO UPDATE SET answers = answers + excluded.answers";
+            ON CONFLICT (account, at) DO UPDATE SET answers = throttling.answers + excluded.answers";
         let now = self.now();
         let answers = i64::try_from(answers).unwrap_or(i64::MAX);
         self.wake(account);
-        sqlx::query("UPDATE account_sync SET throttled_until = $2 WHERE account = $1")
+        statement("UPDATE account_sync SET throttled_until = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(until.micros())
             .execute(self.connection())
             .await?;
-        sqlx::query(RUNS)
+        statement(RUNS)
             .bind(account.as_str())
             .bind(answers)
             .bind(i64::try_from(until.since(now).as_micros()).unwrap_or(i64::MAX))
@@ -175,8 +174,8 @@ impl Tx {
         if answers == 0 {
             return Ok(());
         }
-        sqlx::query(NOTE).bind(account.as_str()).bind(now.micros()).bind(answers).execute(self.connection()).await?;
-        sqlx::query("DELETE FROM throttling WHERE account = $1 AND at <= $2")
+        statement(NOTE).bind(account.as_str()).bind(now.micros()).bind(answers).execute(self.connection()).await?;
+        statement("DELETE FROM throttling WHERE account = $1 AND at <= $2")
             .bind(account.as_str())
             .bind(now.minus(THROTTLINGS_KEPT).micros())
             .execute(self.connection())

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
+use crate::store::statement::statement;
 use crate::store::{DirtyCustomer, Error, Priority, Tx};
 
 impl Tx {
@@ -15,7 +16,7 @@ impl Tx {
         // Materialized with its account, so that SQLite has no other way than to look for each by its key.
         const UPDATE: &str = "
             WITH work (of_account, done, taken) AS MATERIALIZED (
-                SELECT $1, value ->> 0, value ->> 1 FROM json_each($2)
+                SELECT $1, value ->> 0, CAST(value ->> 1 AS BIGINT) FROM json_each($2)
             )
             UPDATE upstream_customer SET
                 settled = max(settled, taken), attempts = 0, looked_at = $3,
@@ -28,10 +29,10 @@ impl Tx {
         let done = serde_json::Value::from_iter(
             works.iter().map(|work| serde_json::json!([work.tenant_id.to_string(), work.marked])),
         );
-        sqlx::query(UPDATE).bind(account.as_str()).bind(done.to_string()).bind(now).execute(self.connection()).await?;
+        statement(UPDATE).bind(account.as_str()).bind(done.to_string()).bind(now).execute(self.connection()).await?;
         if planted!("settle-clears-newer-marks") {
             for work in works {
-                sqlx::query("UPDATE upstream_customer SET settled = marked WHERE account = $1 AND tenant_id = $2")
+                statement("UPDATE upstream_customer SET settled = marked WHERE account = $1 AND tenant_id = $2")
                     .bind(account.as_str())
                     .bind(work.tenant_id.to_string())
                     .execute(self.connection())
@@ -53,7 +54,7 @@ impl Tx {
             UPDATE upstream_customer SET attempts = attempts + 1, not_before = $3, problem = $4, priority = min(priority, $5)
             WHERE account = $1 AND tenant_id = $2 AND paused_at IS NULL";
         self.wake(account);
-        sqlx::query(UPDATE)
+        statement(UPDATE)
             .bind(account.as_str())
             .bind(work.tenant_id.to_string())
             .bind(not_before.micros())

@@ -6,12 +6,12 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, RunId, TenantId};
 use crate::domain::observation::ListedCustomer;
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::upstream::tenant;
 use crate::store::{CallTally, Error, Store, Tx, listed};
 
@@ -157,20 +157,22 @@ const UNDER_WAY: &str = "
     SELECT * FROM sync_run WHERE account = $1 AND kind = $2 AND state IN ('LISTING', 'FETCHING')";
 
 const COUNT: &str = "
-    SELECT coalesce(sum(kind = 'CREATED'), 0) AS customers_created, coalesce(sum(kind = 'SYNCED'), 0) AS customers_changed,
-           coalesce(sum(kind = 'ENDED'), 0) AS customers_ended, coalesce(sum(kind = 'REVIVED'), 0) AS customers_revived
+    SELECT count(*) FILTER (WHERE kind = 'CREATED') AS customers_created,
+           count(*) FILTER (WHERE kind = 'SYNCED') AS customers_changed,
+           count(*) FILTER (WHERE kind = 'ENDED') AS customers_ended,
+           count(*) FILTER (WHERE kind = 'REVIVED') AS customers_revived
     FROM change_log WHERE run_id = $1";
 
 impl Store {
     /// The run of that kind that is under way.
     pub async fn run_under_way(&self, account: &PartnerAccountId, kind: RunKind) -> Result<Option<SyncRun>, Error> {
-        let row = sqlx::query(UNDER_WAY).bind(account.as_str()).bind(kind.name()).fetch_optional(&self.readers).await?;
+        let row = statement(UNDER_WAY).bind(account.as_str()).bind(kind.name()).fetch_optional(&self.backend).await?;
         row.as_ref().map(run).transpose()
     }
 
     /// One run.
     pub async fn sync_run(&self, account: &PartnerAccountId, id: RunId) -> Result<Option<SyncRun>, Error> {
-        let row = sqlx::query(ONE).bind(account.as_str()).bind(id.to_string()).fetch_optional(&self.readers).await?;
+        let row = statement(ONE).bind(account.as_str()).bind(id.to_string()).fetch_optional(&self.backend).await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -182,13 +184,13 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<SyncRun>, Error> {
         // Run ids sort by the time the run was started.
-        let rows = sqlx::query(
+        let rows = statement(
             "SELECT * FROM sync_run WHERE account = $1 AND ($2 IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
         )
         .bind(account.as_str())
         .bind(before.map(|before| before.to_string()))
         .bind(limit)
-        .fetch_all(&self.readers)
+        .fetch_all(&self.backend)
         .await?;
         rows.iter().map(run).collect()
     }
@@ -197,7 +199,7 @@ impl Store {
     pub async fn last_full_run(&self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
         const SELECT: &str = "
             SELECT * FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state = 'SUCCEEDED' ORDER BY id DESC LIMIT 1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).fetch_optional(&self.backend).await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -205,13 +207,13 @@ impl Store {
     pub async fn newest_list_diff(&self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
         const SELECT: &str = "
             SELECT * FROM sync_run WHERE account = $1 AND kind = 'LIST_DIFF' ORDER BY id DESC LIMIT 1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).fetch_optional(&self.backend).await?;
         row.as_ref().map(run).transpose()
     }
 
     /// The full run that was started last, whatever became of it.
     pub async fn newest_full_run(&self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
-        let row = sqlx::query(NEWEST_FULL).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(NEWEST_FULL).bind(account.as_str()).fetch_optional(&self.backend).await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -219,7 +221,7 @@ impl Store {
     pub async fn run_counts(&self, run: &SyncRun) -> Result<RunCounts, Error> {
         match run.counts {
             Some(counts) => Ok(counts),
-            None => counted(&sqlx::query(COUNT).bind(run.id.to_string()).fetch_one(&self.readers).await?),
+            None => counted(&statement(COUNT).bind(run.id.to_string()).fetch_one(&self.backend).await?),
         }
     }
 
@@ -234,15 +236,14 @@ impl Store {
             UNION ALL
             SELECT p.tenant_id FROM pending_link p WHERE p.account = $1 AND p.noted_at < $2";
         let mut listed: HashSet<_> = last.iter().map(|customer| *customer.tenant_id.uuid().as_bytes()).collect();
-        let mut pages = sqlx::query(PAGES).bind(run.account.as_str()).bind(run.id.to_string()).fetch(&self.readers);
+        let mut pages = statement(PAGES).bind(run.account.as_str()).bind(run.id.to_string()).fetch(&self.backend);
         while let Some(row) = pages.try_next().await? {
             let ids: &[u8] = row.try_get(0)?;
             listed.extend(ids.chunks_exact(16).filter_map(|id| <[u8; 16]>::try_from(id).ok()));
         }
         drop(pages);
         let mut missing = Vec::new();
-        let mut known =
-            sqlx::query(KNOWN).bind(run.account.as_str()).bind(run.started_at.micros()).fetch(&self.readers);
+        let mut known = statement(KNOWN).bind(run.account.as_str()).bind(run.started_at.micros()).fetch(&self.backend);
         while let Some(row) = known.try_next().await? {
             let tenant = tenant(row.try_get(0)?)?;
             if !listed.contains(tenant.uuid().as_bytes()) {
@@ -253,7 +254,7 @@ impl Store {
     }
 }
 
-fn counted(row: &SqliteRow) -> Result<RunCounts, Error> {
+fn counted(row: &Row) -> Result<RunCounts, Error> {
     let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
     Ok(RunCounts {
         created: count("customers_created")?,
@@ -263,7 +264,7 @@ fn counted(row: &SqliteRow) -> Result<RunCounts, Error> {
     })
 }
 
-fn run(row: &SqliteRow) -> Result<SyncRun, Error> {
+fn run(row: &Row) -> Result<SyncRun, Error> {
     let corrupt = |column: &str| Error::Corrupt(format!("sync_run.{column}"));
     let text = |column: &str| row.try_get::<&str, _>(column);
     let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
@@ -301,26 +302,25 @@ fn run(row: &SqliteRow) -> Result<SyncRun, Error> {
 impl Tx {
     /// What a run that is under way has changed so far.
     pub async fn run_counts(&mut self, run: RunId) -> Result<RunCounts, Error> {
-        counted(&sqlx::query(COUNT).bind(run.to_string()).fetch_one(self.connection()).await?)
+        counted(&statement(COUNT).bind(run.to_string()).fetch_one(self.connection()).await?)
     }
 
     /// The run of that kind that is under way, read under the write lock.
     pub async fn run_under_way(&mut self, account: &PartnerAccountId, kind: RunKind) -> Result<Option<SyncRun>, Error> {
         let row =
-            sqlx::query(UNDER_WAY).bind(account.as_str()).bind(kind.name()).fetch_optional(self.connection()).await?;
+            statement(UNDER_WAY).bind(account.as_str()).bind(kind.name()).fetch_optional(self.connection()).await?;
         row.as_ref().map(run).transpose()
     }
 
     /// One run.
     pub(super) async fn sync_run(&mut self, account: &PartnerAccountId, id: RunId) -> Result<Option<SyncRun>, Error> {
-        let row =
-            sqlx::query(ONE).bind(account.as_str()).bind(id.to_string()).fetch_optional(self.connection()).await?;
+        let row = statement(ONE).bind(account.as_str()).bind(id.to_string()).fetch_optional(self.connection()).await?;
         row.as_ref().map(run).transpose()
     }
 
     /// The full run of an account that was started last, whatever became of it.
     pub async fn newest_full_run(&mut self, account: &PartnerAccountId) -> Result<Option<SyncRun>, Error> {
-        let row = sqlx::query(NEWEST_FULL).bind(account.as_str()).fetch_optional(self.connection()).await?;
+        let row = statement(NEWEST_FULL).bind(account.as_str()).fetch_optional(self.connection()).await?;
         row.as_ref().map(run).transpose()
     }
 
@@ -339,7 +339,7 @@ impl Tx {
             )) RETURNING *";
         let now = self.now();
         self.wake(account);
-        let row = sqlx::query(INSERT)
+        let row = statement(INSERT)
             .bind(account.as_str())
             .bind(RunId::mint(now).to_string())
             .bind(kind.name())
@@ -367,14 +367,14 @@ impl Tx {
         let everyone = run.kind == RunKind::Full && !planted!("night-skips-the-unchanged");
         let (noted, ids) = self.note_page(run, customers, everyone).await?;
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        sqlx::query(KEEP)
+        statement(KEEP)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .bind(run.pages)
             .bind(ids)
             .execute(self.connection())
             .await?;
-        let advanced = sqlx::query(ADVANCE)
+        let advanced = statement(ADVANCE)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .bind(signed(noted.listed))
@@ -383,7 +383,7 @@ impl Tx {
             .bind(signed(noted.duplicates))
             .execute(self.connection())
             .await?;
-        expect_listing(run, advanced.rows_affected())?;
+        expect_listing(run, advanced)?;
         self.note_progress(&run.account, run.id).await?;
         Ok(PageProgress { marked: noted.wanted })
     }
@@ -395,7 +395,7 @@ impl Tx {
                 pages = 0, listed = 0, duplicates = 0, page_tries = 0, marked = CASE WHEN kind = 'FULL' THEN 0 ELSE marked END, next_link = NULL, listing_restarts = listing_restarts + 1
             WHERE account = $1 AND id = $2";
         self.forget_pages(run).await?;
-        sqlx::query(RESTART).bind(run.account.as_str()).bind(run.id.to_string()).execute(self.connection()).await?;
+        statement(RESTART).bind(run.account.as_str()).bind(run.id.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -407,7 +407,7 @@ impl Tx {
         let now = self.now().micros();
         self.forget_pages(run).await?;
         let wanted = self.note_missing(&run.account, missing, listed::reason_of(run)).await?;
-        let listed = sqlx::query(LISTED)
+        let listed = statement(LISTED)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .bind(now)
@@ -415,9 +415,9 @@ impl Tx {
             .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
             .execute(self.connection())
             .await?;
-        expect_listing(run, listed.rows_affected())?;
+        expect_listing(run, listed)?;
         self.note_progress(&run.account, run.id).await?;
-        sqlx::query("UPDATE account_sync SET listed_at = $2 WHERE account = $1")
+        statement("UPDATE account_sync SET listed_at = $2 WHERE account = $1")
             .bind(run.account.as_str())
             .bind(now)
             .execute(self.connection())
@@ -426,7 +426,7 @@ impl Tx {
     }
 
     async fn forget_pages(&mut self, run: &SyncRun) -> Result<(), Error> {
-        sqlx::query("DELETE FROM sync_run_page WHERE account = $1 AND run_id = $2")
+        statement("DELETE FROM sync_run_page WHERE account = $1 AND run_id = $2")
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .execute(self.connection())
@@ -442,7 +442,7 @@ impl Tx {
         fetched: u32,
         unusable: u32,
     ) -> Result<(), Error> {
-        sqlx::query(
+        statement(
             "UPDATE sync_run SET fetched = fetched + $3, unusable = unusable + $4 WHERE account = $1 AND id = $2",
         )
         .bind(account.as_str())
@@ -458,7 +458,7 @@ impl Tx {
     pub async fn finish_run(&mut self, run: &SyncRun, problem: Option<&str>) -> Result<(), Error> {
         const FINISH: &str = "
             UPDATE sync_run SET
-                state = $3, progress = iif($4 IS NULL, 100, progress), problem = $4, finished_at = $5, next_link = NULL, customers_created = $6, customers_changed = $7,
+                state = $3, progress = CASE WHEN $4 IS NULL THEN 100 ELSE progress END, problem = $4, finished_at = $5, next_link = NULL, customers_created = $6, customers_changed = $7,
                 customers_ended = $8, customers_revived = $9
             WHERE account = $1 AND id = $2";
         const PRUNE: &str = "
@@ -470,7 +470,7 @@ impl Tx {
         let counts = self.run_counts(run.id).await?;
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         self.forget_pages(run).await?;
-        sqlx::query(FINISH)
+        statement(FINISH)
             .bind(run.account.as_str())
             .bind(run.id.to_string())
             .bind(state.name())
@@ -486,7 +486,7 @@ impl Tx {
         if run.kind == RunKind::Full && problem.is_none() {
             self.want_resellers(&run.account).await?;
         }
-        sqlx::query(PRUNE).bind(run.account.as_str()).bind(LIST_DIFFS_KEPT).execute(self.connection()).await?;
+        statement(PRUNE).bind(run.account.as_str()).bind(LIST_DIFFS_KEPT).execute(self.connection()).await?;
         Ok(())
     }
 }

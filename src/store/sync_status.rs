@@ -1,12 +1,11 @@
 //! How synchronization of an account stands: what was last read when, and what keeps it back.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::standstill::Standstill;
+use crate::store::row::Row;
 use crate::store::run_costs::THROTTLINGS_KEPT;
+use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::{Error, Priority, Store, Tx, WebhookStanding, webhooks};
 
 /// What keeps an account from being synchronized.
@@ -68,7 +67,7 @@ pub struct Hindrance {
     pub problem: Option<SyncProblem>,
 }
 
-fn problem(row: &SqliteRow) -> Result<Option<SyncProblem>, Error> {
+fn problem(row: &Row) -> Result<Option<SyncProblem>, Error> {
     let reason: Option<String> = row.try_get("problem_reason")?;
     let detail: Option<String> = row.try_get("problem_detail")?;
     let since: Option<i64> = row.try_get("problem_since")?;
@@ -94,18 +93,18 @@ impl Store {
     /// How synchronization of the account stands.
     pub async fn account_sync(&self, account: &PartnerAccountId) -> Result<AccountSync, Error> {
         const SELECT: &str = "SELECT * FROM account_sync WHERE account = $1";
-        const THROTTLES: &str = "SELECT coalesce(sum(answers), 0) FROM throttling WHERE account = $1 AND at > $2";
+        const THROTTLES: &str =
+            "SELECT CAST(coalesce(sum(answers), 0) AS BIGINT) FROM throttling WHERE account = $1 AND at > $2";
         const CUSTOMERS: &str = "
             SELECT count(*) AS active, min(CASE WHEN u.paused_at IS NULL THEN u.verified_at END) AS oldest,
-                   coalesce(sum(c.sync_state = 'HELD_FOR_REMOVAL' AND u.paused_at IS NULL), 0) AS held
+                   count(*) FILTER (WHERE c.sync_state = 'HELD_FOR_REMOVAL' AND u.paused_at IS NULL) AS held
             FROM customer c JOIN upstream_customer u ON u.account = c.account AND u.tenant_id = c.microsoft_tenant_id
             WHERE c.account = $1 AND c.relationship = 'ACTIVE'";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_optional(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).fetch_optional(&self.backend).await?;
         let Some(row) = row else { return Ok(AccountSync::default()) };
-        let customers = sqlx::query(CUSTOMERS).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let customers = statement(CUSTOMERS).bind(account.as_str()).fetch_one(&self.backend).await?;
         let since = self.clock.now().minus(THROTTLINGS_KEPT).micros();
-        let throttles: i64 =
-            sqlx::query_scalar(THROTTLES).bind(account.as_str()).bind(since).fetch_one(&self.readers).await?;
+        let throttles: i64 = statement(THROTTLES).bind(account.as_str()).bind(since).fetch_value(&self.backend).await?;
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
         Ok(AccountSync {
@@ -125,16 +124,20 @@ impl Store {
     /// How fresh the account is. Cheap: one row, and a look at what is dirty.
     pub async fn freshness(&self, account: &PartnerAccountId) -> Result<Freshness, Error> {
         // What the night wants looked at says nothing of a change.
-        const SELECT: &str = "
+        const SELECT: PerDialect = by_index!(
+            "
             SELECT audit_polled_at, audit_read_from, listed_at, problem_reason, EXISTS (
-                SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_dirty
+                SELECT 1 FROM upstream_customer",
+            "upstream_customer_dirty",
+            "
                 WHERE account = $1 AND settled < marked AND paused_at IS NULL AND priority > $2
             ) AS somebody_waits
-            FROM account_sync WHERE account = $1";
-        let row = sqlx::query(SELECT)
+            FROM account_sync WHERE account = $1"
+        );
+        let row = statement(SELECT)
             .bind(account.as_str())
             .bind(Priority::Confirm as i64)
-            .fetch_optional(&self.readers)
+            .fetch_optional(&self.backend)
             .await?;
         let Some(row) = row else { return Ok(Freshness::default()) };
         let time =
@@ -152,16 +155,16 @@ impl Store {
     pub async fn hindrance(&self, account: &PartnerAccountId) -> Result<Hindrance, Error> {
         const SELECT: &str = "
             SELECT throttled_until, problem_reason, problem_detail, problem_since FROM account_sync WHERE account = $1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).fetch_one(&self.backend).await?;
         let throttled_until: Option<i64> = row.try_get("throttled_until")?;
         Ok(Hindrance { throttled_until: throttled_until.map(Timestamp::from_micros), problem: problem(&row)? })
     }
 
     /// When the audit log and the customer list were last read to their ends.
     pub async fn last_readings(&self, account: &PartnerAccountId) -> Result<Readings, Error> {
-        let row = sqlx::query("SELECT audit_polled_at, listed_at, list_wanted_at FROM account_sync WHERE account = $1")
+        let row = statement("SELECT audit_polled_at, listed_at, list_wanted_at FROM account_sync WHERE account = $1")
             .bind(account.as_str())
-            .fetch_one(&self.readers)
+            .fetch_one(&self.backend)
             .await?;
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
@@ -177,7 +180,7 @@ impl Tx {
     /// The audit log has been read to its end; the reading began at `began`.
     pub async fn note_audit_polled(&mut self, account: &PartnerAccountId, began: Timestamp) -> Result<(), Error> {
         let now = self.now().micros();
-        sqlx::query("UPDATE account_sync SET audit_polled_at = $2, audit_read_from = $3 WHERE account = $1")
+        statement("UPDATE account_sync SET audit_polled_at = $2, audit_read_from = $3 WHERE account = $1")
             .bind(account.as_str())
             .bind(now)
             .bind(began.micros())
@@ -191,13 +194,13 @@ impl Tx {
     pub async fn note_problem(&mut self, account: &PartnerAccountId, reason: &str, detail: &str) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE account_sync SET
-                problem_since = CASE WHEN problem_reason IS $2 THEN problem_since ELSE $4 END,
+                problem_since = CASE WHEN problem_reason IS NOT DISTINCT FROM $2 THEN problem_since ELSE $4 END,
                 problem_reason = $2, problem_detail = $3
             WHERE account = $1
-                AND ($2 = $5 OR (SELECT state FROM partner_account WHERE id = $1) IS NOT 'DISABLED')";
+                AND ($2 = $5 OR (SELECT state FROM partner_account WHERE id = $1) IS DISTINCT FROM 'DISABLED')";
         let now = self.now().micros();
         self.wake(account);
-        sqlx::query(UPDATE)
+        statement(UPDATE)
             .bind(account.as_str())
             .bind(reason)
             .bind(detail)
@@ -212,14 +215,14 @@ impl Tx {
     pub async fn clear_problem(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE account_sync SET problem_reason = NULL, problem_detail = NULL, problem_since = NULL
-            WHERE account = $1 AND (SELECT state FROM partner_account WHERE id = $1) IS NOT 'DISABLED'";
-        sqlx::query(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
+            WHERE account = $1 AND (SELECT state FROM partner_account WHERE id = $1) IS DISTINCT FROM 'DISABLED'";
+        statement(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
         Ok(())
     }
 
     /// How many calls a minute may be made.
     pub async fn note_pace(&mut self, account: &PartnerAccountId, calls_per_minute: u64) -> Result<(), Error> {
-        sqlx::query("UPDATE account_sync SET calls_per_minute = $2 WHERE account = $1")
+        statement("UPDATE account_sync SET calls_per_minute = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(i64::try_from(calls_per_minute).unwrap_or(i64::MAX))
             .execute(self.connection())

@@ -1,9 +1,8 @@
 //! What an account has met of one tenant: whether it was listed, since when it is known, what is wrong with its record.
 
-use sqlx::Row;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::{PartnerAccountId, TenantId};
+use crate::store::statement::statement;
 use crate::store::upstream::tenant;
 use crate::store::{Error, Store};
 
@@ -29,7 +28,7 @@ impl Store {
             SELECT listed_name IS NOT NULL AS listed, first_seen_at, unusable
             FROM upstream_customer WHERE account = $1 AND tenant_id = $2";
         let row =
-            sqlx::query(SELECT).bind(account.as_str()).bind(tenant.to_string()).fetch_optional(&self.readers).await?;
+            statement(SELECT).bind(account.as_str()).bind(tenant.to_string()).fetch_optional(&self.backend).await?;
         row.map(|row| {
             Ok(UpstreamTrace {
                 listed: row.try_get("listed")?,
@@ -49,8 +48,12 @@ impl Store {
     ) -> Result<Option<TenantId>, Error> {
         const SELECT: &str = "
             SELECT tenant_id FROM upstream_customer
-            WHERE account = $1 AND listed_domain = $2 COLLATE NOCASE AND $2 <> '' ORDER BY tenant_id LIMIT 1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).bind(domain).fetch_optional(&self.readers).await?;
+            WHERE account = $1 AND lower(listed_domain) = $2 AND $2 <> '' ORDER BY tenant_id LIMIT 1";
+        let row = statement(SELECT)
+            .bind(account.as_str())
+            .bind(domain.to_ascii_lowercase())
+            .fetch_optional(&self.backend)
+            .await?;
         row.map(|row| tenant(row.try_get(0)?)).transpose()
     }
 
@@ -65,7 +68,7 @@ impl Store {
             SELECT microsoft_tenant_id FROM customer
             WHERE account = $1 AND domain = $2 AND domain <> '' AND source = 'MICROSOFT'
             ORDER BY relationship, id LIMIT 1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).bind(domain).fetch_optional(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).bind(domain).fetch_optional(&self.backend).await?;
         row.map(|row| tenant(row.try_get(0)?)).transpose()
     }
 }

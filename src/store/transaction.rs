@@ -5,17 +5,15 @@
 
 use std::collections::BTreeSet;
 
-use sqlx::Transaction;
-use sqlx::sqlite::{Sqlite, SqliteConnection};
-
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
+use crate::store::connection::{Access, Connection};
 use crate::store::{Error, Store};
 
 /// An open write transaction.
 pub struct Tx {
     now: Timestamp,
-    transaction: Transaction<'static, Sqlite>,
+    transaction: Connection,
     woken: BTreeSet<PartnerAccountId>,
     changes_customers: bool,
     wakes_accounts: bool,
@@ -45,8 +43,8 @@ impl Tx {
     }
 
     /// The connection, for the statements of this module's siblings.
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.transaction
+    pub(super) fn connection(&mut self) -> Access<'_> {
+        Access::from(&mut self.transaction)
     }
 }
 
@@ -68,11 +66,6 @@ where
 }
 
 impl Store {
-    /// Begins a transaction whose reads all see the store as it is at the first of them. Dropping it ends it.
-    pub(super) async fn begin_reading(&self) -> Result<Transaction<'static, Sqlite>, Error> {
-        Ok(self.readers.begin().await?)
-    }
-
     /// Runs `body` in one write transaction: `Ok` commits, `Err` rolls back.
     ///
     /// Dropping the future rolls back, unless the commit is already under way: then it may still happen.
@@ -83,9 +76,7 @@ impl Store {
         T: Send,
         E: From<Error> + Send,
     {
-        // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
-        let begun = self.writer.begin_with("BEGIN IMMEDIATE").await;
-        let transaction = begun.map_err(Error::from)?;
+        let transaction = self.backend.begin_writing().await?;
         let mut tx = Tx {
             now: self.clock.now(),
             transaction,
@@ -95,7 +86,7 @@ impl Store {
         };
         match body(&mut tx).await {
             Ok(value) => {
-                tx.transaction.commit().await.map_err(Error::from)?;
+                tx.transaction.commit().await?;
                 for account in &tx.woken {
                     self.wakeups.wake(account);
                 }
@@ -110,7 +101,7 @@ impl Store {
             Err(error) => {
                 // A failed rollback leaves a connection that the pool throws away; the error that led here matters.
                 if let Err(rollback) = tx.transaction.rollback().await {
-                    tracing::warn!(transaction = name, error = %Error::from(rollback), "a transaction could not be rolled back");
+                    tracing::warn!(transaction = name, error = %rollback, "a transaction could not be rolled back");
                 }
                 Err(error)
             }

@@ -8,13 +8,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::{Epoch, PartnerAccountId, RunId, TenantId, Ticket};
 use crate::domain::look::{LookCause, LookReason};
 use crate::domain::observation::{GoneAnswer, Observation, ObservationMark};
+use crate::store::row::Row;
+use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::{Error, Store, Tx, confirmations};
 
 /// How urgent it is to look at a customer; larger first.
@@ -65,7 +64,7 @@ pub struct WorkProgress {
 const PROGRESS: &str = "
     SELECT marked, settled, attempts, problem, paused_at IS NOT NULL AS is_paused FROM upstream_customer WHERE account = $1 AND tenant_id = $2";
 
-fn progress(row: &SqliteRow) -> Result<WorkProgress, Error> {
+fn progress(row: &Row) -> Result<WorkProgress, Error> {
     Ok(WorkProgress {
         marked: row.try_get("marked")?,
         settled: row.try_get("settled")?,
@@ -103,7 +102,7 @@ impl Store {
             WHERE account = $1 AND settled < marked AND paused_at IS NULL AND not_before <= $2
             ORDER BY priority DESC, not_before, tenant_id LIMIT $3";
         let rows =
-            sqlx::query(SELECT).bind(account.as_str()).bind(now.micros()).bind(limit).fetch_all(&self.readers).await?;
+            statement(SELECT).bind(account.as_str()).bind(now.micros()).bind(limit).fetch_all(&self.backend).await?;
         rows.iter()
             .map(|row| {
                 let run: Option<&str> = row.try_get("wanted_by_run")?;
@@ -121,15 +120,23 @@ impl Store {
 
     /// How much is owed.
     pub async fn backlog(&self, account: &PartnerAccountId) -> Result<Backlog, Error> {
-        const SELECT: &str = "
-            SELECT count(*) AS dirty, coalesce(sum(attempts > 0), 0) AS failing, min(not_before) AS next_at,
-                   (SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_unusable
+        const SELECT: PerDialect = by_index!(
+            "
+            SELECT count(*) AS dirty, count(*) FILTER (WHERE attempts > 0) AS failing, min(not_before) AS next_at,
+                   (SELECT count(*) FROM upstream_customer",
+            "upstream_customer_unusable",
+            "
                     WHERE account = $1 AND unusable IS NOT NULL AND paused_at IS NULL) AS quarantined,
-                   (SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_paused
+                   (SELECT count(*) FROM upstream_customer",
+            "upstream_customer_paused",
+            "
                     WHERE account = $1 AND paused_at IS NOT NULL) AS paused
-            FROM upstream_customer INDEXED BY upstream_customer_dirty
-            WHERE account = $1 AND settled < marked AND paused_at IS NULL";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
+            FROM upstream_customer",
+            "upstream_customer_dirty",
+            "
+            WHERE account = $1 AND settled < marked AND paused_at IS NULL"
+        );
+        let row = statement(SELECT).bind(account.as_str()).fetch_one(&self.backend).await?;
         let next_at: Option<i64> = row.try_get("next_at")?;
         Ok(Backlog {
             dirty: row.try_get::<i64, _>("dirty")?.unsigned_abs(),
@@ -142,42 +149,53 @@ impl Store {
 
     /// When the next dirty customer may be tried; `None` when none is dirty.
     pub async fn next_dirty_at(&self, account: &PartnerAccountId) -> Result<Option<Timestamp>, Error> {
-        const SELECT: &str = "
-            SELECT min(not_before) FROM upstream_customer INDEXED BY upstream_customer_dirty
-            WHERE account = $1 AND settled < marked AND paused_at IS NULL";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
+        const SELECT: PerDialect = by_index!(
+            "
+            SELECT min(not_before) FROM upstream_customer",
+            "upstream_customer_dirty",
+            "
+            WHERE account = $1 AND settled < marked AND paused_at IS NULL"
+        );
+        let row = statement(SELECT).bind(account.as_str()).fetch_one(&self.backend).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
     }
 
     /// How far the work on one customer is.
     pub async fn work_progress(&self, account: &PartnerAccountId, tenant: TenantId) -> Result<WorkProgress, Error> {
-        let row =
-            sqlx::query(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(&self.readers).await?;
+        let row = statement(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(&self.backend).await?;
         progress(&row)
     }
 
     /// Whether a run has nobody left to fetch, not counting customers that are paused or failed `attempts` times: those
     /// stay dirty and do not keep the run from ending.
     pub async fn run_is_drained(&self, account: &PartnerAccountId, run: RunId, attempts: u32) -> Result<bool, Error> {
-        const SELECT: &str = "
-            SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_wanted
+        const SELECT: PerDialect = by_index!(
+            "
+            SELECT 1 FROM upstream_customer",
+            "upstream_customer_wanted",
+            "
             WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND paused_at IS NULL AND attempts < $3
-            LIMIT 1";
-        let row = sqlx::query(SELECT)
+            LIMIT 1"
+        );
+        let row = statement(SELECT)
             .bind(account.as_str())
             .bind(run.to_string())
             .bind(attempts)
-            .fetch_optional(&self.readers)
+            .fetch_optional(&self.backend)
             .await?;
         Ok(row.is_none())
     }
 
     /// How many customers a run still has to fetch.
     pub async fn run_backlog(&self, account: &PartnerAccountId, run: RunId) -> Result<u64, Error> {
-        const SELECT: &str = "
-            SELECT count(*) FROM upstream_customer INDEXED BY upstream_customer_wanted
-            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND paused_at IS NULL";
-        let row = sqlx::query(SELECT).bind(account.as_str()).bind(run.to_string()).fetch_one(&self.readers).await?;
+        const SELECT: PerDialect = by_index!(
+            "
+            SELECT count(*) FROM upstream_customer",
+            "upstream_customer_wanted",
+            "
+            WHERE account = $1 AND wanted_by_run = $2 AND settled < marked AND paused_at IS NULL"
+        );
+        let row = statement(SELECT).bind(account.as_str()).bind(run.to_string()).fetch_one(&self.backend).await?;
         Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
     }
 }
@@ -209,24 +227,25 @@ impl Tx {
         confirmations: i64,
     ) -> Result<(), Error> {
         const UPSERT: &str = "
-            INSERT INTO upstream_customer
+            INSERT INTO upstream_customer AS u
                 (account, tenant_id, marked, priority, wanted_by_run, not_before, first_seen_at, confirms_left, cause, newest_cause)
             SELECT $1, value, 1, $3, $4, $5, $5, $6, $7, $7 FROM json_each($2) WHERE true
             ON CONFLICT (account, tenant_id) DO UPDATE SET
-                marked = marked + 1,
-                confirms_left = CASE WHEN $6 > 0 THEN $6 ELSE confirms_left END,
-                confirm_at = CASE WHEN $6 > 0 THEN NULL ELSE confirm_at END,
-                cause = CASE WHEN settled < marked AND priority >= excluded.priority THEN cause ELSE $7 END,
+                marked = u.marked + 1,
+                confirms_left = CASE WHEN $6 > 0 THEN $6 ELSE u.confirms_left END,
+                confirm_at = CASE WHEN $6 > 0 THEN NULL ELSE u.confirm_at END,
+                cause = CASE WHEN u.settled < u.marked AND u.priority >= excluded.priority THEN u.cause ELSE $7 END,
                 newest_cause = $7,
-                priority = CASE WHEN settled < marked THEN max(priority, excluded.priority) ELSE excluded.priority END,
-                wanted_by_run = CASE WHEN excluded.wanted_by_run IS NULL OR (settled < marked AND wanted_by_run IN (
+                priority = CASE WHEN u.settled < u.marked THEN max(u.priority, excluded.priority) ELSE excluded.priority END,
+                wanted_by_run = CASE WHEN excluded.wanted_by_run IS NULL OR (u.settled < u.marked AND u.wanted_by_run IN (
                     SELECT id FROM sync_run WHERE account = $1 AND kind = 'FULL' AND state IN ('LISTING', 'FETCHING')
-                )) THEN wanted_by_run ELSE excluded.wanted_by_run END,
-                not_before = CASE WHEN settled < marked THEN min(not_before, excluded.not_before) ELSE excluded.not_before END";
+                )) THEN u.wanted_by_run ELSE excluded.wanted_by_run END,
+                not_before =
+                    CASE WHEN u.settled < u.marked THEN min(u.not_before, excluded.not_before) ELSE excluded.not_before END";
         let now = self.now().micros();
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
         self.wake(account);
-        sqlx::query(UPSERT)
+        statement(UPSERT)
             .bind(account.as_str())
             .bind(tenants.to_string())
             .bind(priority as i64)
@@ -245,12 +264,7 @@ impl Tx {
             INSERT INTO upstream_customer (account, tenant_id, first_seen_at) VALUES ($1, $2, $3)
             ON CONFLICT (account, tenant_id) DO NOTHING";
         let now = self.now().micros();
-        sqlx::query(INSERT)
-            .bind(account.as_str())
-            .bind(tenant.to_string())
-            .bind(now)
-            .execute(self.connection())
-            .await?;
+        statement(INSERT).bind(account.as_str()).bind(tenant.to_string()).bind(now).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -262,7 +276,7 @@ impl Tx {
     ) -> Result<WorkProgress, Error> {
         self.mark_dirty(account, &[tenant], Priority::Refresh, LookCause::Refresh).await?;
         let row =
-            sqlx::query(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(self.connection()).await?;
+            statement(PROGRESS).bind(account.as_str()).bind(tenant.to_string()).fetch_one(self.connection()).await?;
         progress(&row)
     }
 
@@ -271,7 +285,7 @@ impl Tx {
         const WAITED_FOR: &str = "
             SELECT marked, settled, attempts, problem, paused_at IS NOT NULL AS is_paused FROM upstream_customer
             WHERE account = $1 AND tenant_id = $2 AND settled < marked AND priority >= $3";
-        let row = sqlx::query(WAITED_FOR)
+        let row = statement(WAITED_FOR)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(Priority::Refresh as i64)
@@ -292,7 +306,7 @@ impl Tx {
         const SELECT: &str = "
             SELECT 1 FROM upstream_customer
             WHERE account = $1 AND tenant_id = $2 AND (observed_epoch, observed_ticket) >= ($3, $4)";
-        let found = sqlx::query(SELECT)
+        let found = statement(SELECT)
             .bind(account.as_str())
             .bind(observation.tenant_id.to_string())
             .bind(observation.mark.epoch.0)
@@ -313,8 +327,8 @@ impl Tx {
             WHERE account = $1 AND tenant_id IN (SELECT value FROM json_each($2))";
         let tenants = serde_json::Value::from_iter(tenants.iter().map(TenantId::to_string));
         let rows =
-            sqlx::query(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
-        let newest = |row: &SqliteRow| -> Result<_, Error> {
+            statement(SELECT).bind(account.as_str()).bind(tenants.to_string()).fetch_all(self.connection()).await?;
+        let newest = |row: &Row| -> Result<_, Error> {
             let mark = ObservationMark { epoch: Epoch(row.try_get(1)?), ticket: Ticket(row.try_get(2)?) };
             Ok((tenant(row.try_get(0)?)?, mark))
         };
@@ -341,7 +355,7 @@ impl Tx {
         // Materialized with its account, so that SQLite has no other way than to look for each by its key.
         const UPDATE: &str = "
             WITH level (of_account, there, epoch, ticket, cause_of_look) AS MATERIALIZED (
-                SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2)
+                SELECT $1, value ->> 0, CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), value ->> 3 FROM json_each($2)
             )
             UPDATE upstream_customer SET
                 observed_epoch = epoch, observed_ticket = ticket, verified_at = $3, verified_by = cause_of_look,
@@ -350,7 +364,7 @@ impl Tx {
             FROM level WHERE account = of_account AND tenant_id = there";
         const FORGETFUL: &str = "
             WITH level (of_account, there, epoch, ticket, cause_of_look) AS MATERIALIZED (
-                SELECT $1, value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($2)
+                SELECT $1, value ->> 0, CAST(value ->> 1 AS BIGINT), CAST(value ->> 2 AS BIGINT), value ->> 3 FROM json_each($2)
             )
             UPDATE upstream_customer SET
                 observed_epoch = epoch, observed_ticket = ticket, verified_at = $3, verified_by = cause_of_look, problem = NULL
@@ -359,13 +373,13 @@ impl Tx {
         let there = serde_json::Value::from_iter(present.iter().map(|(tenant, mark, cause)| {
             serde_json::json!([tenant.to_string(), mark.epoch.0, mark.ticket.0, cause.map(LookCause::name)])
         }));
-        let done = sqlx::query(if planted!("evidence-survives-return") { FORGETFUL } else { UPDATE })
+        let done = statement(if planted!("evidence-survives-return") { FORGETFUL } else { UPDATE })
             .bind(account.as_str())
             .bind(there.to_string())
             .bind(now)
             .execute(self.connection())
             .await?;
-        expect_rows(done.rows_affected(), present.len())
+        expect_rows(done, present.len())
     }
 
     /// Partner Center says that it has no such customer.
@@ -382,7 +396,7 @@ impl Tx {
                 unusable = NULL
             WHERE account = $1 AND tenant_id = $2";
         let now = self.now().micros();
-        let done = sqlx::query(UPDATE)
+        let done = statement(UPDATE)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(mark.epoch.0)
@@ -391,7 +405,7 @@ impl Tx {
             .bind(now)
             .execute(self.connection())
             .await?;
-        expect_rows(done.rows_affected(), 1)
+        expect_rows(done, 1)
     }
 
     /// What Partner Center said cannot be applied.
@@ -401,15 +415,14 @@ impl Tx {
         tenant: TenantId,
         reason: &str,
     ) -> Result<(), Error> {
-        let done = sqlx::query(
-            "UPDATE upstream_customer SET problem = $3, unusable = $3 WHERE account = $1 AND tenant_id = $2",
-        )
-        .bind(account.as_str())
-        .bind(tenant.to_string())
-        .bind(reason)
-        .execute(self.connection())
-        .await?;
-        expect_rows(done.rows_affected(), 1)
+        let done =
+            statement("UPDATE upstream_customer SET problem = $3, unusable = $3 WHERE account = $1 AND tenant_id = $2")
+                .bind(account.as_str())
+                .bind(tenant.to_string())
+                .bind(reason)
+                .execute(self.connection())
+                .await?;
+        expect_rows(done, 1)
     }
 }
 

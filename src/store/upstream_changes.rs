@@ -4,17 +4,16 @@
 //! change, or a newer record does, and it is erased. It is erased as well when the look it asked for, and those that
 //! confirm it, found nothing: what a later night finds, it does not explain.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::change::ChangeKind;
 use crate::domain::ids::{ChangePosition, PartnerAccountId, TenantId};
 use crate::domain::upstream_change::{UpstreamChange, UserName};
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::{Error, SavedPlan, Tx};
 
 /// What a row of a record says.
-pub(super) fn upstream_change(row: &SqliteRow) -> Result<Option<UpstreamChange>, Error> {
+pub(super) fn upstream_change(row: &Row) -> Result<Option<UpstreamChange>, Error> {
     let operation: Option<String> = row.try_get("operation")?;
     let Some(operation) = operation else { return Ok(None) };
     Ok(Some(UpstreamChange {
@@ -41,7 +40,7 @@ impl Tx {
             WHERE account = $1 AND tenant_id = $2
             ON CONFLICT (account, tenant_id, record_id) DO UPDATE SET marked = excluded.marked, met_at = excluded.met_at";
         let now = self.now().micros();
-        sqlx::query(INSERT)
+        statement(INSERT)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(&record.record)
@@ -76,7 +75,7 @@ impl Tx {
         const FORGET_FORMER: &str = "
             DELETE FROM upstream_change WHERE sequence <= (SELECT sequence FROM change_log_horizon) AND sequence = (
                 SELECT change_sequence FROM upstream_customer WHERE account = $1 AND tenant_id = $2)";
-        let rows = sqlx::query(KNOWN)
+        let rows = statement(KNOWN)
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(marked)
@@ -84,7 +83,7 @@ impl Tx {
             .await?;
         let known = rows.iter().map(upstream_change).collect::<Result<Vec<_>, _>>()?;
         if let Some(reason) = known.iter().flatten().find(|record| record.explains(kind)) {
-            sqlx::query(INSERT)
+            statement(INSERT)
                 .bind(place.0)
                 .bind(account.as_str())
                 .bind(tenant.to_string())
@@ -97,8 +96,8 @@ impl Tx {
                 .await?;
         }
         // What was kept for being the newest goes when it no longer is.
-        sqlx::query(FORGET_FORMER).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
-        sqlx::query("UPDATE upstream_customer SET change_sequence = $3 WHERE account = $1 AND tenant_id = $2")
+        statement(FORGET_FORMER).bind(account.as_str()).bind(tenant.to_string()).execute(self.connection()).await?;
+        statement("UPDATE upstream_customer SET change_sequence = $3 WHERE account = $1 AND tenant_id = $2")
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(place.0)
@@ -113,7 +112,7 @@ impl Tx {
         account: &PartnerAccountId,
         tenant: TenantId,
     ) -> Result<(), Error> {
-        sqlx::query("UPDATE upstream_customer SET change_sequence = NULL WHERE account = $1 AND tenant_id = $2")
+        statement("UPDATE upstream_customer SET change_sequence = NULL WHERE account = $1 AND tenant_id = $2")
             .bind(account.as_str())
             .bind(tenant.to_string())
             .execute(self.connection())
@@ -127,7 +126,7 @@ impl Tx {
         tenant: TenantId,
         marked: i64,
     ) -> Result<(), Error> {
-        sqlx::query("DELETE FROM audit_signal WHERE account = $1 AND tenant_id = $2 AND marked <= $3")
+        statement("DELETE FROM audit_signal WHERE account = $1 AND tenant_id = $2 AND marked <= $3")
             .bind(account.as_str())
             .bind(tenant.to_string())
             .bind(marked)
@@ -153,7 +152,7 @@ impl Tx {
         };
         let idle = looks.iter().filter(|(_, outcome)| is_idle(*outcome)).map(|(tenant, _)| tenant.to_string());
         let idle = serde_json::Value::from_iter(idle);
-        sqlx::query(DELETE).bind(account.as_str()).bind(idle.to_string()).execute(self.connection()).await?;
+        statement(DELETE).bind(account.as_str()).bind(idle.to_string()).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -164,13 +163,13 @@ impl Tx {
                 SELECT 1 FROM upstream_customer u
                 WHERE u.account = upstream_change.account AND u.tenant_id = upstream_change.tenant_id
                     AND u.change_sequence = upstream_change.sequence)";
-        sqlx::query(DELETE).bind(until.0).execute(self.connection()).await?;
+        statement(DELETE).bind(until.0).execute(self.connection()).await?;
         Ok(())
     }
 
     /// Erases records that have waited since before then to explain a change.
     pub(super) async fn forget_old_audit_signals(&mut self, before: Timestamp) -> Result<(), Error> {
-        sqlx::query("DELETE FROM audit_signal WHERE met_at < $1")
+        statement("DELETE FROM audit_signal WHERE met_at < $1")
             .bind(before.micros())
             .execute(self.connection())
             .await?;

@@ -1,11 +1,10 @@
 //! The secrets of accounts' callbacks, by their hashes: which is registered, which honoured for a while, which wanted.
 
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::webhook_secret::{KnownSecret, SecretHash, SecretStage};
+use crate::store::row::Row;
+use crate::store::statement::statement;
 use crate::store::{Error, Store, Tx, WebhookState};
 
 /// The secrets of one account.
@@ -29,7 +28,7 @@ impl WebhookSecrets {
     }
 }
 
-fn known(row: &SqliteRow) -> Result<KnownSecret, Error> {
+fn known(row: &Row) -> Result<KnownSecret, Error> {
     let corrupt = |column: &str| Error::Corrupt(format!("webhook_secret.{column}"));
     let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
     let stage = match row.try_get::<&str, _>("stage")? {
@@ -44,7 +43,7 @@ fn known(row: &SqliteRow) -> Result<KnownSecret, Error> {
     Ok(KnownSecret { made_at: time("made_at")?.ok_or_else(|| corrupt("made_at"))?, stage })
 }
 
-fn keyed(row: &SqliteRow) -> Result<(SecretHash, KnownSecret), Error> {
+fn keyed(row: &Row) -> Result<(SecretHash, KnownSecret), Error> {
     let hash: &[u8] = row.try_get("hash")?;
     let hash = hash.try_into().map_err(|_| Error::Corrupt("webhook_secret.hash".to_owned()))?;
     Ok((SecretHash::from_bytes(hash), known(row)?))
@@ -62,20 +61,20 @@ impl Store {
     ) -> Result<Option<KnownSecret>, Error> {
         const SELECT: &str = "
             SELECT stage, made_at, replaced_at, confirmed_at FROM webhook_secret WHERE account = $1 AND hash = $2";
-        let select = sqlx::query(SELECT).bind(account.as_str()).bind(hash.bytes().as_slice());
-        select.fetch_optional(&self.readers).await?.as_ref().map(known).transpose()
+        let select = statement(SELECT).bind(account.as_str()).bind(hash.bytes().as_slice());
+        select.fetch_optional(&self.backend).await?.as_ref().map(known).transpose()
     }
 
     /// Every secret of the account that is not forgotten.
     pub async fn webhook_secrets(&self, account: &PartnerAccountId) -> Result<WebhookSecrets, Error> {
-        let rows = sqlx::query(ALL).bind(account.as_str()).fetch_all(&self.readers).await?;
+        let rows = statement(ALL).bind(account.as_str()).fetch_all(&self.backend).await?;
         rows.iter().map(keyed).collect::<Result<_, _>>().map(WebhookSecrets)
     }
 
     /// Since when another secret is wanted; nothing when nobody waits for one.
     pub async fn webhook_rotation_wanted_at(&self, account: &PartnerAccountId) -> Result<Option<Timestamp>, Error> {
         const SELECT: &str = "SELECT webhook_rotation_wanted_at FROM account_sync WHERE account = $1";
-        let row = sqlx::query(SELECT).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let row = statement(SELECT).bind(account.as_str()).fetch_one(&self.backend).await?;
         Ok(row.try_get::<Option<i64>, _>(0)?.map(Timestamp::from_micros))
     }
 }
@@ -91,9 +90,9 @@ impl Tx {
     ) -> Result<(), Error> {
         const UPSERT: &str = "
             INSERT INTO webhook_secret (account, hash, stage, made_at, replaces_host) VALUES ($1, $2, 'PENDING', $3, $4)
-            ON CONFLICT (account, hash) DO UPDATE SET made_at = $3, replaces_host = $4 WHERE stage = 'PENDING'";
+            ON CONFLICT (account, hash) DO UPDATE SET made_at = $3, replaces_host = $4 WHERE webhook_secret.stage = 'PENDING'";
         let now = self.now().micros();
-        sqlx::query(UPSERT)
+        statement(UPSERT)
             .bind(account.as_str())
             .bind(hash.bytes().as_slice())
             .bind(now)
@@ -130,8 +129,8 @@ impl Tx {
             UPDATE webhook_secret SET stage = 'PRESENT', replaced_at = NULL, confirmed_at = NULL, replaces_host = NULL
             WHERE account = $1 AND hash = $2";
         let now = self.now().micros();
-        for statement in [REPLACE, HEARD, REPLACED, ADOPT] {
-            sqlx::query(statement)
+        for one in [REPLACE, HEARD, REPLACED, ADOPT] {
+            statement(one)
                 .bind(account.as_str())
                 .bind(hash.bytes().as_slice())
                 .bind(now)
@@ -152,22 +151,22 @@ impl Tx {
             WHERE account = $1 AND stage = 'FORMER' AND confirmed_at IS NULL AND EXISTS (
                 SELECT 1 FROM webhook_secret n WHERE n.account = $1 AND n.hash = $2 AND n.stage = 'PRESENT')";
         let now = self.now().micros();
-        let heard = sqlx::query(HEARD)
+        let heard = statement(HEARD)
             .bind(account.as_str())
             .bind(hash.bytes().as_slice())
             .bind(now)
             .execute(self.connection())
             .await?;
-        if heard.rows_affected() == 0 {
+        if heard == 0 {
             return Ok(());
         }
-        sqlx::query(CONFIRM)
+        statement(CONFIRM)
             .bind(account.as_str())
             .bind(hash.bytes().as_slice())
             .bind(now)
             .execute(self.connection())
             .await?;
-        sqlx::query("UPDATE account_sync SET webhook_heard_at = $2 WHERE account = $1")
+        statement("UPDATE account_sync SET webhook_heard_at = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(now)
             .execute(self.connection())
@@ -178,12 +177,12 @@ impl Tx {
     /// Forgets the secrets that have ended. To be called when the registration was just seen, so that none of them is in
     /// it; returns how many.
     pub async fn forget_webhook_secrets(&mut self, account: &PartnerAccountId) -> Result<usize, Error> {
-        let rows = sqlx::query(ALL).bind(account.as_str()).fetch_all(self.connection()).await?;
+        let rows = statement(ALL).bind(account.as_str()).fetch_all(self.connection()).await?;
         let secrets = rows.iter().map(keyed).collect::<Result<Vec<_>, _>>()?;
         let now = self.now();
         let ended: Vec<_> = secrets.into_iter().filter(|(_, secret)| !secret.is_honoured(now)).collect();
         for (hash, _) in &ended {
-            sqlx::query("DELETE FROM webhook_secret WHERE account = $1 AND hash = $2")
+            statement("DELETE FROM webhook_secret WHERE account = $1 AND hash = $2")
                 .bind(account.as_str())
                 .bind(hash.bytes().as_slice())
                 .execute(self.connection())
@@ -199,7 +198,7 @@ impl Tx {
             WHERE account = $1";
         let now = self.now().micros();
         self.wake(account);
-        sqlx::query(UPDATE).bind(account.as_str()).bind(now).execute(self.connection()).await?;
+        statement(UPDATE).bind(account.as_str()).bind(now).execute(self.connection()).await?;
         Ok(())
     }
 
@@ -208,7 +207,7 @@ impl Tx {
         const UPDATE: &str = "
             UPDATE account_sync SET webhook_rotation_wanted_at = NULL
             WHERE account = $1 AND webhook_rotation_wanted_at IS NOT NULL";
-        let dropped = sqlx::query(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
-        Ok(dropped.rows_affected() > 0)
+        let dropped = statement(UPDATE).bind(account.as_str()).execute(self.connection()).await?;
+        Ok(dropped > 0)
     }
 }

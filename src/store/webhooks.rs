@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::Row;
-
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
+use crate::store::row::Row;
+use crate::store::statement::{PerDialect, by_index, statement};
 use crate::store::{Error, Priority, Store, Tx};
 
 /// How long an event is remembered: longer than Partner Center tries to deliver it.
@@ -65,7 +65,7 @@ pub struct Replacement {
     pub times: u64,
 }
 
-pub(super) fn standing(row: &sqlx::sqlite::SqliteRow) -> Result<WebhookStanding, Error> {
+pub(super) fn standing(row: &Row) -> Result<WebhookStanding, Error> {
     let time = |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
     let state = match row.try_get::<Option<&str>, _>("webhook_state")? {
         Some(name) => {
@@ -98,7 +98,7 @@ const STANDING: &str = "
 impl Store {
     /// How the account's webhook registration stands.
     pub async fn webhook_standing(&self, account: &PartnerAccountId) -> Result<WebhookStanding, Error> {
-        let row = sqlx::query(STANDING).bind(account.as_str()).fetch_one(&self.readers).await?;
+        let row = statement(STANDING).bind(account.as_str()).fetch_one(&self.backend).await?;
         standing(&row)
     }
 }
@@ -106,7 +106,7 @@ impl Store {
 impl Tx {
     /// How the account's webhook registration stands, before something is asked of it.
     pub async fn webhook_standing(&mut self, account: &PartnerAccountId) -> Result<WebhookStanding, Error> {
-        let row = sqlx::query(STANDING).bind(account.as_str()).fetch_one(self.connection()).await?;
+        let row = statement(STANDING).bind(account.as_str()).fetch_one(self.connection()).await?;
         standing(&row)
     }
 
@@ -119,12 +119,12 @@ impl Tx {
     ) -> Result<(), Error> {
         const UPDATE: &str = "
             UPDATE account_sync SET
-                webhook_since = CASE WHEN (webhook_state, webhook_host) IS ($2, $3)
+                webhook_since = CASE WHEN (webhook_state, webhook_host) IS NOT DISTINCT FROM ($2, $3)
                     THEN coalesce(webhook_since, $4) ELSE $4 END,
                 webhook_state = $2, webhook_host = $3, webhook_checked_at = $4
             WHERE account = $1";
         let now = self.now().micros();
-        sqlx::query(UPDATE)
+        statement(UPDATE)
             .bind(account.as_str())
             .bind(state.name())
             .bind(host)
@@ -136,7 +136,7 @@ impl Tx {
 
     /// Nothing that was heard before counts any more.
     pub async fn note_webhook_silent(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
-        sqlx::query("UPDATE account_sync SET webhook_heard_at = NULL WHERE account = $1")
+        statement("UPDATE account_sync SET webhook_heard_at = NULL WHERE account = $1")
             .bind(account.as_str())
             .execute(self.connection())
             .await?;
@@ -146,7 +146,7 @@ impl Tx {
     /// Partner Center was asked for a test event.
     pub async fn note_webhook_test_asked(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         let now = self.now().micros();
-        sqlx::query("UPDATE account_sync SET webhook_test_asked_at = $2 WHERE account = $1")
+        statement("UPDATE account_sync SET webhook_test_asked_at = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(now)
             .execute(self.connection())
@@ -158,7 +158,7 @@ impl Tx {
     pub async fn want_list(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         let now = self.now().micros();
         self.wake(account);
-        sqlx::query("UPDATE account_sync SET list_wanted_at = $2 WHERE account = $1")
+        statement("UPDATE account_sync SET list_wanted_at = $2 WHERE account = $1")
             .bind(account.as_str())
             .bind(now)
             .execute(self.connection())
@@ -169,16 +169,16 @@ impl Tx {
     /// Remembers an event; returns whether it was not met before.
     pub async fn meet_webhook(&mut self, account: &PartnerAccountId, digest: &[u8; 32]) -> Result<bool, Error> {
         const INSERT: &str = "
-            INSERT INTO webhook_seen (account, digest, discovery, seen_at) VALUES ($1, $2, 0, $3)
+            INSERT INTO webhook_seen (account, digest, discovery, seen_at) VALUES ($1, $2, FALSE, $3)
             ON CONFLICT (account, digest) DO NOTHING";
         let now = self.now().micros();
-        let done = sqlx::query(INSERT)
+        let done = statement(INSERT)
             .bind(account.as_str())
             .bind(digest.as_slice())
             .bind(now)
             .execute(self.connection())
             .await?;
-        Ok(done.rows_affected() == 1)
+        Ok(done == 1)
     }
 
     /// An event that was just met names a customer that was not known. Returns how many did since `since`, it among
@@ -189,22 +189,26 @@ impl Tx {
         digest: &[u8; 32],
         since: Timestamp,
     ) -> Result<u64, Error> {
-        const COUNT: &str = "
-            SELECT count(*) FROM webhook_seen INDEXED BY webhook_seen_by_age
-            WHERE account = $1 AND seen_at >= $2 AND discovery = 1";
-        sqlx::query("UPDATE webhook_seen SET discovery = 1 WHERE account = $1 AND digest = $2")
+        const COUNT: PerDialect = by_index!(
+            "
+            SELECT count(*) FROM webhook_seen",
+            "webhook_seen_by_age",
+            "
+            WHERE account = $1 AND seen_at >= $2 AND discovery"
+        );
+        statement("UPDATE webhook_seen SET discovery = TRUE WHERE account = $1 AND digest = $2")
             .bind(account.as_str())
             .bind(digest.as_slice())
             .execute(self.connection())
             .await?;
-        let row = sqlx::query(COUNT).bind(account.as_str()).bind(since.micros()).fetch_one(self.connection()).await?;
+        let row = statement(COUNT).bind(account.as_str()).bind(since.micros()).fetch_one(self.connection()).await?;
         Ok(row.try_get::<i64, _>(0)?.unsigned_abs())
     }
 
     /// Forgets events that Partner Center no longer delivers.
     pub async fn forget_webhooks(&mut self, account: &PartnerAccountId) -> Result<(), Error> {
         let before = self.now().minus(REMEMBERED_FOR);
-        sqlx::query("DELETE FROM webhook_seen WHERE account = $1 AND seen_at < $2")
+        statement("DELETE FROM webhook_seen WHERE account = $1 AND seen_at < $2")
             .bind(account.as_str())
             .bind(before.micros())
             .execute(self.connection())
@@ -214,11 +218,15 @@ impl Tx {
 
     /// How many customers wait to be looked at because of a signal, counted up to `limit`; the paused are nobody's work.
     pub async fn signals_waiting(&mut self, account: &PartnerAccountId, limit: u32) -> Result<u32, Error> {
-        const COUNT: &str = "
+        const COUNT: PerDialect = by_index!(
+            "
             SELECT count(*) FROM (
-                SELECT 1 FROM upstream_customer INDEXED BY upstream_customer_dirty
-                WHERE account = $1 AND settled < marked AND paused_at IS NULL AND priority >= $2 LIMIT $3)";
-        let row = sqlx::query(COUNT)
+                SELECT 1 FROM upstream_customer",
+            "upstream_customer_dirty",
+            "
+                WHERE account = $1 AND settled < marked AND paused_at IS NULL AND priority >= $2 LIMIT $3) AS waiting"
+        );
+        let row = statement(COUNT)
             .bind(account.as_str())
             .bind(Priority::Listed as i64)
             .bind(limit)

@@ -5,19 +5,34 @@ use customer_guard::domain::observation::{GoneAnswer, Observed};
 use crate::bench::{Bench, Shell, mark};
 
 contract! {
-    the_database_refuses_an_unguarded_change_of_what_partner_center_owns,
-    the_database_refuses_to_turn_a_microsoft_customer_into_a_platform_customer,
-    the_database_refuses_a_change_of_identity,
-    the_database_refuses_an_update_that_does_not_count,
-    the_database_refuses_an_older_observation,
-    the_database_refuses_deletes,
-    the_database_refuses_to_replace_a_customer_by_any_of_its_keys,
-    the_database_refuses_to_rewrite_the_change_log,
-    the_database_refuses_to_rewrite_decisions,
-    the_database_keeps_billing_a_mirror_even_with_a_newer_observation,
-    a_platform_customers_contacts_may_be_changed,
-    an_ended_customers_contacts_may_be_changed_but_not_its_identity,
-    what_the_platform_owns_may_be_changed_on_a_microsoft_customer,
+    on sqlite {
+        the_database_refuses_an_unguarded_change_of_what_partner_center_owns,
+        the_database_refuses_to_turn_a_microsoft_customer_into_a_platform_customer,
+        the_database_refuses_a_change_of_identity,
+        the_database_refuses_an_update_that_does_not_count,
+        the_database_refuses_an_older_observation,
+        the_database_refuses_deletes,
+        the_database_refuses_to_replace_a_customer_by_any_of_its_keys,
+        the_database_refuses_to_rewrite_the_change_log,
+        the_database_refuses_to_rewrite_decisions,
+        the_database_keeps_billing_a_mirror_even_with_a_newer_observation,
+        a_platform_customers_contacts_may_be_changed,
+        an_ended_customers_contacts_may_be_changed_but_not_its_identity,
+        what_the_platform_owns_may_be_changed_on_a_microsoft_customer,
+    }
+    on postgres {
+        the_database_refuses_an_unguarded_change_of_what_partner_center_owns,
+        the_database_refuses_to_turn_a_microsoft_customer_into_a_platform_customer,
+        the_database_refuses_a_change_of_identity,
+        the_database_refuses_an_update_that_does_not_count,
+        the_database_refuses_an_older_observation,
+        the_database_refuses_deletes,
+        the_database_keeps_billing_a_mirror_even_with_a_newer_observation,
+        a_platform_customers_contacts_may_be_changed,
+        an_ended_customers_contacts_may_be_changed_but_not_its_identity,
+        what_the_platform_owns_may_be_changed_on_a_microsoft_customer,
+        what_is_append_only_is_not_rewritten,
+    }
 }
 
 const COLUMNS: &str = "account, id, source, revision, company_name, domain, primary_first_name, primary_last_name,
@@ -28,16 +43,17 @@ const COLUMNS: &str = "account, id, source, revision, company_name, domain, prim
     created_at, updated_at";
 
 async fn refused(shell: &mut Shell, statement: &str, rule: &str) {
-    for conflict in ["", " OR REPLACE", " OR IGNORE"] {
+    let conflicts: &[&str] = if shell.is_sqlite() { &["", " OR REPLACE", " OR IGNORE"] } else { &[""] };
+    for conflict in conflicts {
         let statement = statement.replacen("UPDATE", &format!("UPDATE{conflict}"), 1);
         let count = "SELECT count(*) FROM customer";
-        let before = (shell.number(count).await, shell.texts("SELECT * FROM customer ORDER BY rowid", 8).await);
+        let before = (shell.number(count).await, shell.texts("SELECT * FROM customer ORDER BY id", 8).await);
         match shell.run(&statement).await {
             Err(error) => assert!(error.contains(rule), "{statement}\n  wanted {rule}, got {error}"),
-            Ok(0) if conflict == " OR IGNORE" => {}
+            Ok(0) if *conflict == " OR IGNORE" => {}
             Ok(rows) => panic!("{statement}\n  changed {rows} rows, wanted {rule}"),
         }
-        let after = (shell.number(count).await, shell.texts("SELECT * FROM customer ORDER BY rowid", 8).await);
+        let after = (shell.number(count).await, shell.texts("SELECT * FROM customer ORDER BY id", 8).await);
         assert_eq!(before, after, "{statement} left something behind");
         if !statement.starts_with("UPDATE") {
             return;
@@ -119,6 +135,9 @@ async fn the_database_refuses_a_change_of_identity(bench: Bench) {
     bench.add_partner("fabrikam", 1).await;
     for id in [&microsoft, &platform] {
         for change in ["id = 'other'", "account = 'fabrikam'", "created_at = 5", "rowid = 77"] {
+            if change.starts_with("rowid") && !shell.is_sqlite() {
+                continue;
+            }
             let sql = format!("UPDATE customer SET {change}, revision = revision + 1 WHERE id = '{id}'");
             refused(&mut shell, &sql, "guard R6").await;
         }
@@ -299,4 +318,45 @@ async fn what_the_platform_owns_may_be_changed_on_a_microsoft_customer(bench: Be
          revision = revision + 1 WHERE id = '{microsoft}'"
     );
     assert_eq!(shell.run(&sql).await, Ok(1));
+}
+
+/// PostgreSQL has no REPLACE, but ON CONFLICT, and TRUNCATE, which asks no row.
+async fn what_is_append_only_is_not_rewritten(bench: Bench) {
+    let (mut shell, microsoft, _) = with_both(&bench).await;
+    let decision = "INSERT INTO decision (id, account, position, customer_id, caller, violations, acceptable, policy_revision, at, chain_hash)";
+    assert_eq!(
+        shell.run(&format!("{decision} VALUES ('a', 'contoso', 1, 'c', 'caller', '', '', 1, 1, 'h')")).await,
+        Ok(1)
+    );
+    let statements = [
+        ("UPDATE change_log SET actor = 'me'".to_owned(), "append-only"),
+        ("DELETE FROM change_log".to_owned(), "append-only"),
+        (
+            format!("INSERT INTO change_log (account, customer_id, revision, kind, fields, actor, at)
+                 SELECT account, customer_id, revision, kind, fields, 'me', at FROM change_log WHERE customer_id = '{microsoft}'
+                 ON CONFLICT (account, customer_id, revision) DO UPDATE SET actor = 'me'"),
+            "append-only",
+        ),
+        ("UPDATE decision SET caller = 'me'".to_owned(), "append-only"),
+        ("DELETE FROM decision".to_owned(), "append-only"),
+        (
+            format!("{decision} VALUES ('b', 'contoso', 1, 'c', 'me', '', '', 1, 1, 'h')
+                 ON CONFLICT (account, position) DO UPDATE SET caller = 'me'"),
+            "append-only",
+        ),
+        (
+            format!("INSERT INTO customer ({COLUMNS}) SELECT {COLUMNS} FROM customer WHERE id = '{microsoft}'
+                 ON CONFLICT (account, id) DO UPDATE SET note = 'x'"),
+            "guard R9",
+        ),
+        ("TRUNCATE change_log".to_owned(), "not deleted"),
+        ("TRUNCATE decision".to_owned(), "not deleted"),
+        ("TRUNCATE customer CASCADE".to_owned(), "not deleted"),
+    ];
+    for (statement, rule) in statements {
+        let answer = shell.run(&statement).await;
+        assert!(answer.as_ref().is_err_and(|error| error.contains(rule)), "{statement}: {answer:?}");
+    }
+    assert_eq!(shell.number("SELECT count(*) FROM change_log WHERE actor <> 'me'").await, 2);
+    assert_eq!(shell.number("SELECT count(*) FROM decision WHERE caller = 'caller'").await, 1);
 }

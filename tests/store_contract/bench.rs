@@ -15,17 +15,23 @@ use customer_guard::domain::look::{LookCause, LookReason};
 use customer_guard::domain::observation::{MicrosoftProfile, Observation, ObservationMark, Observed};
 use customer_guard::domain::reconcile::{self, Plan};
 use customer_guard::domain::review::{AllowedEdit, Review, review};
-use customer_guard::store::{DirtyCustomer, Error, Priority, Saved, SavedPlan, Store, Tx};
+use customer_guard::store::{DatabaseAddress, DirtyCustomer, Error, Priority, Saved, SavedPlan, Store, Tx};
+use secrecy::SecretString;
+use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 
-/// A store with one partner account, its clock, and the folder it lives in.
+use crate::postgres_server::{self, Database};
+
+/// A store with one partner account, its clock, and the folder and the database it lives in.
 pub struct Bench {
     pub store: Store,
     pub clock: Clock,
     pub account: PartnerAccountId,
+    /// The database file; nothing is there on PostgreSQL.
     pub path: PathBuf,
     pub _folder: tempfile::TempDir,
+    pub database: Option<Database>,
 }
 
 pub fn account_id(name: &str) -> PartnerAccountId {
@@ -89,9 +95,28 @@ pub async fn sqlite_store() -> Bench {
     let path = folder.path().join("guard.db");
     let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
     let (store, _) = Store::open_sqlite(&path, clock.clone()).await.expect("a fresh database opens");
-    let bench = Bench { store, clock, account: account_id("contoso"), path, _folder: folder };
+    let bench = Bench { store, clock, account: account_id("contoso"), path, _folder: folder, database: None };
     bench.add_partner("contoso", 0).await;
     bench
+}
+
+/// The same for `contract!`.
+pub async fn sqlite() -> Option<Bench> {
+    Some(sqlite_store().await)
+}
+
+/// A store on PostgreSQL with the partner account `contoso`, where there is a PostgreSQL.
+pub async fn postgres() -> Option<Bench> {
+    let database = postgres_server::database().await?;
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    let path = folder.path().join("guard.db");
+    let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
+    let url = SecretString::from(database.url.clone());
+    let (store, _) = Store::open_postgres(&url, clock.clone()).await.expect("a fresh database opens");
+    let account = account_id("contoso");
+    let bench = Bench { store, clock, account, path, _folder: folder, database: Some(database) };
+    bench.add_partner("contoso", 0).await;
+    Some(bench)
 }
 
 impl Bench {
@@ -193,34 +218,102 @@ impl Bench {
             .await
     }
 
-    /// A connection of somebody with the sqlite3 shell: no pragma of ours, no lock file.
+    /// Where the database is.
+    pub fn address(&self) -> DatabaseAddress {
+        match &self.database {
+            Some(database) => DatabaseAddress::of(&database.url),
+            None => DatabaseAddress::File(self.path.clone()),
+        }
+    }
+
+    /// The store of another process on the same database; the same store where only one process is let in.
+    pub async fn beside(&self) -> Store {
+        match &self.database {
+            Some(_) => Store::open(&self.address(), self.clock.clone()).await.expect("it opens beside").0,
+            None => self.store.clone(),
+        }
+    }
+
+    /// The same after a restart of the service.
+    pub async fn opened_again(self) -> Self {
+        let address = self.address();
+        self.store.close().await;
+        let Self { clock, account, path, _folder, database, store } = self;
+        drop(store);
+        let (store, _) = Store::open(&address, clock.clone()).await.expect("it opens again");
+        Self { store, clock, account, path, _folder, database }
+    }
+
+    /// A connection of somebody with the engine's own shell: no pragma of ours, no lock file.
     pub async fn shell(&self) -> Shell {
+        if let Some(database) = &self.database {
+            return Shell::Postgres(postgres_server::connected(&database.url).await);
+        }
         let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(Duration::from_secs(5));
-        Shell(options.connect().await.expect("the file opens"))
+        Shell::Sqlite(options.connect().await.expect("the file opens"))
     }
 }
 
-/// Somebody's sqlite3 shell on the file.
-pub struct Shell(pub SqliteConnection);
+/// Somebody's shell on the database.
+pub enum Shell {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+/// Asks either engine.
+macro_rules! ask {
+    ($shell:expr, $sql:expr, |$query:ident, $connection:ident| $answer:expr) => {
+        match $shell {
+            Shell::Sqlite($connection) => {
+                let $query = sqlx::query(AssertSqlSafe($sql.to_owned()));
+                $answer
+            }
+            Shell::Postgres($connection) => {
+                let $query = sqlx::query(AssertSqlSafe($sql.to_owned()));
+                $answer
+            }
+        }
+    };
+}
 
 impl Shell {
-    /// Runs a statement as it is typed.
+    /// The sqlite3 shell's connection.
+    pub fn sqlite(&mut self) -> &mut SqliteConnection {
+        match self {
+            Self::Sqlite(connection) => connection,
+            Self::Postgres(_) => panic!("this promise is about a file"),
+        }
+    }
+
+    /// Whether it is the sqlite3 shell.
+    pub const fn is_sqlite(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
+    /// Runs a statement as it is typed. PostgreSQL knows neither OR REPLACE nor OR IGNORE; there it runs without.
     pub async fn run(&mut self, sql: &str) -> Result<u64, String> {
-        let done = sqlx::query(AssertSqlSafe(sql.to_owned())).execute(&mut self.0).await;
-        done.map(|done| done.rows_affected()).map_err(|error| error.to_string())
+        let plain = sql.replacen(" OR REPLACE", "", 1).replacen(" OR IGNORE", "", 1);
+        let sql = if self.is_sqlite() { sql } else { &plain };
+        ask!(self, sql, |query, connection| {
+            let done = query.execute(connection).await;
+            done.map(|done| done.rows_affected()).map_err(|error| error.to_string())
+        })
     }
 
     /// The one number a question answers.
     pub async fn number(&mut self, sql: &str) -> i64 {
-        let answer = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut self.0).await;
-        answer.expect("the question is answered")
+        ask!(self, sql, |query, connection| {
+            let row = query.fetch_one(connection).await.expect("the question is answered");
+            sqlx::Row::get(&row, 0)
+        })
     }
 
     /// The texts a question answers, from its column of that number.
     pub async fn texts(&mut self, sql: &str, column: usize) -> Vec<String> {
-        let rows = sqlx::query(AssertSqlSafe(sql.to_owned())).fetch_all(&mut self.0).await;
-        let rows = rows.expect("the question is answered");
-        rows.iter().map(|row| sqlx::Row::get(row, column)).collect()
+        ask!(self, sql, |query, connection| {
+            let rows = query.fetch_all(connection).await.expect("the question is answered");
+            rows.iter().map(|row| sqlx::Row::get(row, column)).collect()
+        })
     }
 }
 

@@ -11,14 +11,25 @@ use futures::future::poll_fn;
 use crate::bench::{Bench, email, note, save_one, tenant, work, write_something};
 
 contract! {
-    a_committed_write_is_visible_at_once,
-    an_error_in_the_body_leaves_nothing_behind,
-    a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free,
-    an_abandoned_write_leaves_nothing_behind_and_the_writer_free,
-    a_refused_statement_undoes_the_whole_transaction,
-    writers_wait_for_their_turn,
-    a_write_holds_the_lock_from_its_beginning,
-    an_error_quotes_no_row,
+    on sqlite {
+        a_committed_write_is_visible_at_once,
+        an_error_in_the_body_leaves_nothing_behind,
+        a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free,
+        an_abandoned_write_leaves_nothing_behind_and_the_writer_free,
+        a_refused_statement_undoes_the_whole_transaction,
+        writers_wait_for_their_turn,
+        a_write_holds_the_lock_from_its_beginning,
+        an_error_quotes_no_row,
+    }
+    on postgres {
+        a_committed_write_is_visible_at_once,
+        an_error_in_the_body_leaves_nothing_behind,
+        a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free,
+        an_abandoned_write_leaves_nothing_behind_and_the_writer_free,
+        a_refused_statement_undoes_the_whole_transaction,
+        writers_wait_for_their_turn,
+        an_error_quotes_no_row,
+    }
 }
 
 async fn a_committed_write_is_visible_at_once(bench: Bench) {

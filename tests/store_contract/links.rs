@@ -10,7 +10,7 @@ use customer_guard::domain::likeness::{Candidate, Likeness};
 use customer_guard::domain::link::{self, REVERSIBLE_FOR};
 use customer_guard::domain::observation::{GoneAnswer, MicrosoftProfile, Observed};
 use customer_guard::operations::apply_observations::{Answered, apply_observations};
-use customer_guard::store::{CallTally, DirtyCustomer, Error, PendingLink, Priority, SavedPlan, Store};
+use customer_guard::store::{CallTally, DirtyCustomer, Error, PendingLink, Priority, SavedPlan};
 
 use crate::bench::{Bench, Shell, contact, mark, note, observed, profile, tenant};
 
@@ -171,10 +171,7 @@ async fn names_are_made_again_when_they_are_compared_otherwise(bench: Bench) {
     let mut shell = bench.shell().await;
     assert_eq!(shell.run("DELETE FROM customer_match").await, Ok(3));
     assert_eq!(shell.run("UPDATE store_meta SET value = '0' WHERE name = 'match_key_revision'").await, Ok(1));
-    let Bench { store, path, clock, _folder, account } = bench;
-    drop(store);
-    let (store, _) = Store::open_sqlite(&path, clock.clone()).await.expect("it opens again");
-    let bench = Bench { store, path, clock, _folder, account };
+    let bench = bench.opened_again().await;
     let found = candidates(&bench, &new).await;
     assert_eq!(found.iter().map(|one| one.customer).collect::<Vec<_>>(), [there.id]);
     assert_eq!(shell.number("SELECT count(*) FROM customer_match WHERE match_key IS NOT NULL").await, 3);
@@ -490,7 +487,7 @@ async fn the_database_refuses_to_rewrite_a_link(bench: Bench) {
     unlink(&bench, one.id).await;
     link(&bench, two.id, 2, 11, profile("Eve")).await.expect("a link");
     let mut shell = bench.shell().await;
-    let rows = "SELECT group_concat(customer_id || tenant_id || linked_by || keep_until || coalesce(former, '-')) FROM customer_link";
+    let rows = "SELECT string_agg(customer_id || tenant_id || linked_by || keep_until || coalesce(former, '-'), ',') FROM customer_link";
     let before = shell.texts(rows, 0).await;
     for change in [
         "account = 'fabrikam'",

@@ -1,21 +1,30 @@
 //! The promises of the store, each kept on every engine the store runs on.
 //!
-//! A promise is an async function over a fresh [`Bench`]; `contract!` runs it on each engine, so that a second
-//! engine is one more line in the macro. Nothing here looks into tables except where the promise is about them.
+//! A promise is an async function over a fresh [`Bench`](bench::Bench); `contract!` runs it on each engine. What only one
+//! engine can be asked for stands under `on sqlite` or `on postgres`. Nothing here looks into tables except where the promise
+//! is about them.
 
 /// Runs promises on every engine. A promise that is not listed is dead code and fails the build.
 macro_rules! contract {
     ($($promise:ident),+ $(,)?) => {
-        mod sqlite {
+        contract! { on sqlite { $($promise),+ } on postgres { $($promise),+ } }
+    };
+    ($(on $engine:ident { $($promise:ident),* $(,)? })+) => {
+        $(mod $engine {
             $(
                 #[tokio::test]
                 async fn $promise() {
-                    super::$promise(crate::bench::sqlite_store().await).await;
+                    if let Some(bench) = crate::bench::$engine().await {
+                        super::$promise(bench).await;
+                    }
                 }
-            )+
-        }
+            )*
+        })+
     };
 }
+
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 
 mod bench;
 
@@ -46,3 +55,5 @@ mod runs;
 mod webhook_secrets;
 mod run_details;
 mod provenance;
+mod races;
+mod server;

@@ -36,7 +36,10 @@ async fn the_chain_of_decisions_is_intact_until_somebody_touches_it(bench: Bench
     let mut shell = bench.shell().await;
     // Somebody who takes the triggers away first.
     for trigger in ["decision_is_not_updated", "decision_is_not_deleted"] {
-        shell.run(&format!("DROP TRIGGER {trigger}")).await.expect("a trigger");
+        shell
+            .run(&format!("DROP TRIGGER {trigger}{}", if shell.is_sqlite() { "" } else { " ON decision" }))
+            .await
+            .expect("a trigger");
     }
     for (touched, mended, broken) in [
         ("UPDATE decision SET caller = 'me' WHERE position = 2", "UPDATE decision SET caller = 'caller'", 2),

@@ -3,7 +3,9 @@
 use crate::bench::Bench;
 
 contract! {
-    hot_questions_use_an_index_and_never_scan_customers,
+    on sqlite {
+        hot_questions_use_an_index_and_never_scan_customers,
+    }
 }
 
 /// The questions as the store asks them, without the columns that do not matter to the plan.

@@ -4,7 +4,14 @@ use customer_guard::domain::ids::PartnerAccountId;
 use customer_guard::sealing::Sealed;
 use customer_guard::store::{KeptRefreshToken, Renewal};
 
-use crate::bench::{Bench, sqlite_store};
+use crate::bench::Bench;
+
+contract! {
+    of_two_who_renew_the_same_token_the_first_is_kept,
+    the_token_that_worked_is_kept_until_the_one_it_brought_has_worked,
+    a_version_that_was_read_before_a_token_was_set_anew_fits_it_no_more,
+    a_refusal_keeps_its_beginning_and_ends_with_success_or_a_new_token,
+}
 
 fn sealed(byte: u8) -> Sealed {
     Sealed { key_id: "a-key".to_owned(), bytes: vec![byte; 40] }
@@ -23,9 +30,7 @@ async fn renew(bench: &Bench, id: &PartnerAccountId, version: i64, worked: u8, n
     bench.store.write("renew", async |tx| tx.renew_refresh_token(id, &renewal).await).await.expect("a store")
 }
 
-#[tokio::test]
-async fn of_two_who_renew_the_same_token_the_first_is_kept() {
-    let bench = sqlite_store().await;
+async fn of_two_who_renew_the_same_token_the_first_is_kept(bench: Bench) {
     let id = bench.account.clone();
     put(&bench, &id, 1).await;
     let seen = kept(&bench, &id).await;
@@ -36,9 +41,7 @@ async fn of_two_who_renew_the_same_token_the_first_is_kept() {
     assert!(now.standing.succeeded_at.is_some());
 }
 
-#[tokio::test]
-async fn the_token_that_worked_is_kept_until_the_one_it_brought_has_worked() {
-    let bench = sqlite_store().await;
+async fn the_token_that_worked_is_kept_until_the_one_it_brought_has_worked(bench: Bench) {
     let id = bench.account.clone();
     put(&bench, &id, 1).await;
     for (worked, newer, former) in
@@ -51,9 +54,7 @@ async fn the_token_that_worked_is_kept_until_the_one_it_brought_has_worked() {
     }
 }
 
-#[tokio::test]
-async fn a_version_that_was_read_before_a_token_was_set_anew_fits_it_no_more() {
-    let bench = sqlite_store().await;
+async fn a_version_that_was_read_before_a_token_was_set_anew_fits_it_no_more(bench: Bench) {
     let id = bench.account.clone();
     put(&bench, &id, 1).await;
     let seen = kept(&bench, &id).await.version;
@@ -67,9 +68,7 @@ async fn a_version_that_was_read_before_a_token_was_set_anew_fits_it_no_more() {
     assert_eq!(kept(&bench, &id).await.newest, sealed(4));
 }
 
-#[tokio::test]
-async fn a_refusal_keeps_its_beginning_and_ends_with_success_or_a_new_token() {
-    let bench = sqlite_store().await;
+async fn a_refusal_keeps_its_beginning_and_ends_with_success_or_a_new_token(bench: Bench) {
     let id = bench.account.clone();
     put(&bench, &id, 1).await;
     let refuse = async |reason: &'static str| {

@@ -336,6 +336,6 @@ async fn an_account_that_has_no_resellers_any_more_shows_none(bench: Bench) {
 async fn what_differs_from_what_is_shown_is_always_pending(bench: Bench) {
     bench.list_resellers(&[1]).await;
     bench.list_customers(1, &[1]).await;
-    let refused = bench.shell().await.run("UPDATE customer_reseller SET pending = 0").await;
+    let refused = bench.shell().await.run("UPDATE customer_reseller SET pending = FALSE").await;
     assert!(refused.expect_err("it is refused").contains("customer_reseller_differs_only_while_pending"));
 }

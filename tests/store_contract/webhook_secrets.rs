@@ -9,11 +9,19 @@ use sqlx::{ConnectOptions, SqlSafeStr};
 use crate::bench::{Bench, Shell};
 
 contract! {
-    the_present_secret_becomes_a_former_one_when_another_is_adopted,
-    an_event_under_the_new_secret_confirms_and_one_under_the_former_does_not,
-    what_has_ended_is_forgotten_and_the_present_one_never,
-    a_wish_is_granted_by_a_secret_that_is_younger,
-    plain_secrets_of_a_former_release_are_hashed_and_leave_no_byte,
+    on sqlite {
+        the_present_secret_becomes_a_former_one_when_another_is_adopted,
+        an_event_under_the_new_secret_confirms_and_one_under_the_former_does_not,
+        what_has_ended_is_forgotten_and_the_present_one_never,
+        a_wish_is_granted_by_a_secret_that_is_younger,
+        plain_secrets_of_a_former_release_are_hashed_and_leave_no_byte,
+    }
+    on postgres {
+        the_present_secret_becomes_a_former_one_when_another_is_adopted,
+        an_event_under_the_new_secret_confirms_and_one_under_the_former_does_not,
+        what_has_ended_is_forgotten_and_the_present_one_never,
+        a_wish_is_granted_by_a_secret_that_is_younger,
+    }
 }
 
 const DAY: u64 = 24 * 3600;
@@ -164,12 +172,12 @@ async fn plain_secrets_of_a_former_release_are_hashed_and_leave_no_byte(bench: B
     let path = bench.path.with_extension("old");
     let options =
         SqliteConnectOptions::new().filename(&path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
-    let mut old = Shell(options.connect().await.expect("the file opens"));
+    let mut old = Shell::Sqlite(options.connect().await.expect("the file opens"));
     let migration = |(number, name, text): (i64, &'static str, &'static str)| {
         Migration::new(number, name.into(), MigrationType::Simple, text.into_sql_str(), false)
     };
     let migrator = Migrator::with_migrations(BEFORE_HASHES.into_iter().map(migration).collect());
-    migrator.run(&mut old.0).await.expect("the schema of the former release");
+    migrator.run(old.sqlite()).await.expect("the schema of the former release");
     let bytes = |number: u8| [[0xa5, number].as_slice(), b"canary of thirty-two bytes ...".as_slice()].concat();
     let secret = |number: u8| {
         let bytes: [u8; 32] = bytes(number).try_into().expect("32 bytes");

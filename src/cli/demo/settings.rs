@@ -65,7 +65,7 @@ pub(super) fn settings(
     });
     Ok(Settings {
         listen,
-        database: folder.join("customer-guard.db"),
+        database: folder.join("customer-guard.db").into(),
         change_log_retention: 90 * DAY,
         watching: WatchLimits::USUAL,
         portal: usual_portal_link().context("the usual portal link is broken")?,

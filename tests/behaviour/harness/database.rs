@@ -1,10 +1,43 @@
-//! The database file, looked at from outside while the service runs.
+//! The database, looked at from outside while the service runs.
+//!
+//! A test names it by a file. With `CUSTOMER_GUARD_TEST_ENGINE=postgres` the file holds the address of a PostgreSQL database
+//! of its own instead.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
+use customer_guard::store::DatabaseAddress;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqlSafeStr};
+
+use crate::postgres_server::{self, Database};
+
+/// Whether the service runs on PostgreSQL.
+pub fn is_postgres() -> bool {
+    std::env::var("CUSTOMER_GUARD_TEST_ENGINE").is_ok_and(|engine| engine == "postgres")
+}
+
+/// Makes the database of that file, if it is one of a server and does not exist.
+pub async fn prepare(file: &Path) {
+    // Those of tests that have ended are dropped with their folders.
+    static MADE: Mutex<Vec<(PathBuf, Database)>> = Mutex::new(Vec::new());
+    MADE.lock().expect("nobody panics with it").retain(|(file, _)| file.exists());
+    if is_postgres() && !file.exists() {
+        let made = postgres_server::database().await.expect("CUSTOMER_GUARD_TEST_ENGINE=postgres needs PostgreSQL");
+        std::fs::write(file, &made.url).expect("the file is written");
+        MADE.lock().expect("nobody panics with it").push((file.to_owned(), made));
+    }
+}
+
+/// Where the database of that file is.
+pub fn address(file: &Path) -> DatabaseAddress {
+    url(file).map_or_else(|| DatabaseAddress::File(file.to_owned()), |url| DatabaseAddress::of(&url))
+}
+
+fn url(file: &Path) -> Option<String> {
+    if is_postgres() { std::fs::read_to_string(file).ok().filter(|url| url.starts_with("postgres")) } else { None }
+}
 
 /// A connection that only reads.
 pub async fn reader(database: &Path) -> SqliteConnection {
@@ -58,6 +91,10 @@ pub fn restore(backup: &Path, database: &Path) {
 
 /// How many rows a `SELECT count(*)` counts.
 pub async fn count(database: &Path, select: &'static str) -> i64 {
+    if let Some(url) = url(database) {
+        let row = sqlx::query(select).fetch_one(&mut postgres_server::connected(&url).await).await.expect("a count");
+        return row.get(0);
+    }
     let row = sqlx::query(select).fetch_one(&mut reader(database).await).await.expect("a count");
     row.try_get(0).expect("a number")
 }
@@ -72,7 +109,7 @@ pub async fn assert_sound(database: &Path) {
             FROM change_log GROUP BY account, customer_id
          ) l ON l.account = c.account AND l.customer_id = c.id
          WHERE CASE WHEN (SELECT sequence FROM change_log_horizon) = 0
-            THEN l.kept IS NOT c.revision OR l.newest IS NOT c.revision
+            THEN l.kept IS DISTINCT FROM c.revision OR l.newest IS DISTINCT FROM c.revision
             -- What is forgotten was the oldest.
             ELSE l.kept <> l.newest - l.oldest + 1 OR l.newest <> c.revision END",
     );

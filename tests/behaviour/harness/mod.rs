@@ -330,7 +330,7 @@ impl World {
 pub fn settings(plan: &Plan, upstream: &Upstream, database: &Path) -> Settings {
     Settings {
         listen: "127.0.0.1:0".parse().expect("an address"),
-        database: database.to_owned(),
+        database: database::address(database),
         portal: PortalLink::new("https://portal.example/customers/{tenant_id}").expect("a sound template"),
         report_only_callers: plan.report_only_callers.iter().map(ToString::to_string).collect(),
         change_log_retention: plan.change_log_retention,
@@ -370,6 +370,7 @@ impl Guard {
         // `RUST_LOG=info cargo test` shows what the service says.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        database::prepare(&database).await;
         let app =
             App::build(settings(plan, upstream, &database), plan.clock.clone()).await.expect("the service starts");
         let webhook_address = app.webhook_address();

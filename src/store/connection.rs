@@ -1,0 +1,121 @@
+//! The engine behind a store, and the ways to it: a pool for one statement, a transaction for several.
+
+use std::sync::Arc;
+
+use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{Sqlite, Transaction};
+
+use crate::store::Error;
+use crate::store::postgres::PostgresTransaction;
+
+/// The engine of a store.
+#[derive(Clone)]
+pub(super) enum Backend {
+    /// An embedded file: one writer, several readers.
+    Sqlite {
+        writer: SqlitePool,
+        readers: SqlitePool,
+        // Held for as long as any clone lives: no second process may write the file.
+        _lock: Option<Arc<std::fs::File>>,
+    },
+    /// A server that others may use as well.
+    Postgres(PgPool),
+}
+
+/// Where a statement runs.
+pub(super) enum Access<'c> {
+    SqlitePool(&'c SqlitePool),
+    Sqlite(&'c mut SqliteConnection),
+    PostgresPool(&'c PgPool),
+    Postgres(&'c mut PgConnection),
+}
+
+/// An open transaction.
+pub(super) enum Connection {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(PostgresTransaction),
+}
+
+impl Backend {
+    /// Begins a transaction that may write, and waits for its turn: nobody else writes before it ends.
+    pub(super) async fn begin_writing(&self) -> Result<Connection, Error> {
+        Ok(match self {
+            // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
+            Self::Sqlite { writer, .. } => Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pool) => Connection::Postgres(PostgresTransaction::begin_writing(pool).await?),
+        })
+    }
+
+    /// Begins a transaction whose reads all see the store as it is at the first of them.
+    pub(super) async fn begin_reading(&self) -> Result<Connection, Error> {
+        Ok(match self {
+            Self::Sqlite { readers, .. } => Connection::Sqlite(readers.begin_with("BEGIN DEFERRED").await?),
+            Self::Postgres(pool) => Connection::Postgres(PostgresTransaction::begin_reading(pool).await?),
+        })
+    }
+
+    /// The connection that writes the embedded file.
+    pub(super) const fn sqlite_writer(&self) -> Option<&SqlitePool> {
+        match self {
+            Self::Sqlite { writer, .. } => Some(writer),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    /// Closes every connection.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers, .. } => {
+                readers.close().await;
+                writer.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Connection {
+    /// Ends it and keeps what it wrote.
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await?,
+            Self::Postgres(transaction) => transaction.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// Ends it and forgets what it wrote.
+    pub(super) async fn rollback(self) -> Result<(), Error> {
+        match self {
+            Self::Sqlite(transaction) => transaction.rollback().await?,
+            Self::Postgres(transaction) => transaction.rollback().await?,
+        }
+        Ok(())
+    }
+}
+
+/// A read of its own, on any connection.
+impl<'c> From<&'c Backend> for Access<'c> {
+    fn from(backend: &'c Backend) -> Self {
+        match backend {
+            Backend::Sqlite { readers, .. } => Self::SqlitePool(readers),
+            Backend::Postgres(pool) => Self::PostgresPool(pool),
+        }
+    }
+}
+
+impl<'c> From<&'c mut Connection> for Access<'c> {
+    fn from(connection: &'c mut Connection) -> Self {
+        match connection {
+            Connection::Sqlite(transaction) => Self::Sqlite(transaction),
+            Connection::Postgres(transaction) => Self::Postgres(transaction.connection()),
+        }
+    }
+}
+
+impl<'c> From<&'c SqlitePool> for Access<'c> {
+    fn from(pool: &'c SqlitePool) -> Self {
+        Self::SqlitePool(pool)
+    }
+}

@@ -1,0 +1,149 @@
+//! What is promised of a database on a server, which several processes use at once.
+
+use std::collections::BTreeSet;
+
+use customer_guard::domain::ids::ChangePosition;
+use customer_guard::store::{ChangesAfter, DatabaseAddress, Error, MigrationError, SeenAhead, StartError, Store};
+
+use crate::bench::{Bench, Shell, note, write_something};
+
+contract! {
+    on postgres {
+        processes_that_start_at_once_bring_the_schema_up_to_date_once,
+        a_newer_schema_is_refused,
+        whoever_only_looks_writes_nothing,
+        a_writer_waits_for_the_writer_of_another_process,
+        no_reader_skips_a_change_that_commits_later,
+        texts_are_ordered_by_code_points,
+        an_address_that_nobody_answers_is_told_without_its_password,
+    }
+}
+
+async fn processes_that_start_at_once_bring_the_schema_up_to_date_once(bench: Bench) {
+    bench.store.close().await;
+    let mut shell = bench.shell().await;
+    shell.run("DROP SCHEMA public CASCADE").await.expect("it is emptied");
+    shell.run("CREATE SCHEMA public").await.expect("it is empty");
+    let address = bench.address();
+    let opened = (0..4).map(|_| Store::open(&address, bench.clock.clone()));
+    let opened = futures::future::join_all(opened).await;
+    let from: Vec<i64> = opened.into_iter().map(|opened| opened.expect("it opens").1.from).collect();
+    assert_eq!(from.iter().filter(|from| **from == 0).count(), 1, "{from:?}");
+    let known = shell.number("SELECT count(*) FROM _sqlx_migrations").await;
+    assert!(from.iter().all(|from| *from == 0 || *from == known), "{from:?}");
+}
+
+async fn a_newer_schema_is_refused(bench: Bench) {
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'later', true, '\\x00', 0)";
+    assert_eq!(bench.shell().await.run(newer).await, Ok(1));
+    for refused in [
+        Store::open(&bench.address(), bench.clock.clone()).await.map(|_| ()),
+        Store::open_for_reading(&bench.address(), bench.clock.clone()).await.map(|_| ()),
+    ] {
+        let refused = refused.expect_err("it is refused");
+        assert!(matches!(refused, StartError::Migration(MigrationError::Newer { found: 9999, .. })), "{refused}");
+    }
+}
+
+async fn whoever_only_looks_writes_nothing(bench: Bench) {
+    let made = bench.platform_customer("Linden").await;
+    let looking = Store::open_for_reading(&bench.address(), bench.clock.clone()).await.expect("it opens");
+    let seen = looking.customer(&bench.account, made.id).await.expect("the store answers");
+    assert_eq!(seen, Some(made));
+    let refused = looking.write("write", async |tx| write_something(tx, &bench.account).await).await;
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+}
+
+/// Waits until so many wait for a lock.
+async fn waiting(shell: &mut Shell, many: i64) {
+    const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while shell.number(WAITING).await != many {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn a_writer_waits_for_the_writer_of_another_process(bench: Bench) {
+    let made = bench.platform_customer("Linden").await;
+    let other = bench.beside().await;
+    let (entered, go) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
+    let first = bench.store.write("first", async |tx| {
+        let seen = tx.customer_for_update(&bench.account, made.id).await?.expect("it exists");
+        entered.notify_one();
+        go.notified().await;
+        tx.save_edit(crate::bench::allowed(&seen, &edit("first")), "caller").await
+    });
+    let second = async {
+        entered.notified().await;
+        let second = other.write("second", async |tx| {
+            let seen = tx.customer_for_update(&bench.account, made.id).await?.expect("it exists");
+            assert_eq!(seen.note, "first", "it reads what the first has written");
+            tx.save_edit(crate::bench::allowed(&seen, &edit("second")), "caller").await
+        });
+        let released = async {
+            waiting(&mut bench.shell().await, 1).await;
+            go.notify_one();
+        };
+        futures::future::join(second, released).await.0
+    };
+    let (first, second) = futures::future::join(first, second).await;
+    first.expect("the first is saved");
+    second.expect("the second is saved");
+    assert_eq!(bench.customer(made.id).await.revision.0, 3);
+}
+
+fn edit(text: &str) -> customer_guard::domain::edit::CustomerEdit {
+    customer_guard::domain::edit::CustomerEdit { wishes: vec![note(text)] }
+}
+
+/// Whoever follows the log while several processes write meets every customer, whatever commits when.
+async fn no_reader_skips_a_change_that_commits_later(bench: Bench) {
+    const EACH: usize = 25;
+    let (one, two) = (bench.beside().await, bench.beside().await);
+    let accounts = BTreeSet::from([bench.account.clone()]);
+    let writes = async |store: &Store, name: &str| {
+        for number in 0..EACH {
+            let draft = customer_guard::domain::create::CustomerDraft {
+                company_name: format!("{name} {number}"),
+                ..customer_guard::domain::create::CustomerDraft::default()
+            };
+            let admitted = customer_guard::domain::create::admit(&bench.account, draft, bench.clock.now());
+            let admitted = admitted.expect("a sound draft");
+            let saved = store.write("new", async |tx| tx.save_new(admitted, "caller").await);
+            saved.await.expect("it is saved");
+        }
+    };
+    let follows = async {
+        let (mut place, mut met) = (ChangePosition(0), BTreeSet::new());
+        while met.len() < 3 * EACH {
+            let after = bench.store.changes_after(place, &accounts, &SeenAhead::default(), 7).await;
+            let ChangesAfter::Kept(batch) = after.expect("the store answers") else { panic!("the place is kept") };
+            met.extend(batch.changes.iter().map(|change| change.customer.id));
+            assert!(batch.position >= place);
+            place = batch.position;
+            tokio::task::yield_now().await;
+        }
+        met.len()
+    };
+    let all = futures::future::join4(writes(&one, "one"), writes(&two, "two"), writes(&bench.store, "three"), follows);
+    let (.., met) = tokio::time::timeout(std::time::Duration::from_secs(120), all).await.expect("nobody is skipped");
+    assert_eq!(met, 3 * EACH);
+}
+
+async fn texts_are_ordered_by_code_points(bench: Bench) {
+    let mut shell = bench.shell().await;
+    let other = "SELECT table_name || '.' || column_name FROM information_schema.columns
+                 WHERE table_schema = 'public' AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'
+                     AND table_name <> '_sqlx_migrations'";
+    assert_eq!(shell.texts(other, 0).await, [""; 0]);
+}
+
+async fn an_address_that_nobody_answers_is_told_without_its_password(bench: Bench) {
+    for url in ["postgres://guard:hunter2@127.0.0.1:1/guard", "postgres://guard:hunter2@[nonsense/guard"] {
+        let address = DatabaseAddress::of(url);
+        let refused = Store::open(&address, bench.clock.clone()).await.map(|_| ()).expect_err("nobody answers");
+        let told = format!("{refused} {refused:?} {address} {address:?}");
+        assert!(matches!(refused, StartError::Server(_)) && !told.contains("hunter2"), "{told}");
+    }
+}
