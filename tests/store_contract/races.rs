@@ -13,7 +13,7 @@ use customer_guard::store::{
 };
 use futures::future::{join, join_all};
 
-use crate::bench::{Bench, allowed, cause, mark, note, observed, profile, tenant, work};
+use crate::bench::{Bench, allowed, cause, mark, note, observed, profile, save_one, tenant, work};
 
 contract! {
     r1_and_r2_edits_and_observations_at_once_lose_nothing_and_mix_nothing,
@@ -45,7 +45,7 @@ async fn observe(store: &Store, bench: &Bench, number: u32, mark: ObservationMar
                 return Ok::<_, Error>(SavedPlan::Outdated);
             }
             let plan = reconcile::plan(&bench.account, local.as_ref(), &observation, tx.now());
-            tx.save_plan(&plan, &observation, &bench.account, work(number)).await
+            save_one(tx, plan, &observation, &bench.account, work(number)).await
         })
         .await;
     saved.expect("it is applied")

@@ -61,7 +61,7 @@ pub async fn database() -> Option<Database> {
 
 /// Whether these tests must not be skipped.
 fn is_required() -> bool {
-    std::env::var_os("CI").is_some() || std::env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1")
+    std::env::var_os("CI").is_some() || std::env::var_os("REQUIRE_POSTGRES").is_some_and(|value| value == "1")
 }
 
 async fn made() -> Option<Database> {
@@ -105,9 +105,9 @@ impl Server {
 fn server() -> Option<&'static Server> {
     static SERVER: OnceLock<Option<Server>> = OnceLock::new();
     SERVER
-        .get_or_init(|| match std::env::var("CUSTOMER_GUARD_TEST_POSTGRES_URL") {
-            Ok(url) => Some(given(url)),
-            Err(_) => binaries().map(|binaries| started(&binaries)),
+        .get_or_init(|| match std::env::var_os("CUSTOMER_GUARD_TEST_POSTGRES_URL") {
+            Some(url) => Some(given(url.into_string().expect("an address is text"))),
+            None => binaries().map(|binaries| started(&binaries)),
         })
         .as_ref()
 }

@@ -15,7 +15,7 @@ use crate::postgres_server::{self, Database};
 
 /// Whether the service runs on PostgreSQL.
 pub fn is_postgres() -> bool {
-    std::env::var("CUSTOMER_GUARD_TEST_ENGINE").is_ok_and(|engine| engine == "postgres")
+    std::env::var_os("CUSTOMER_GUARD_TEST_ENGINE").is_some_and(|engine| engine == "postgres")
 }
 
 /// Makes the database of that file, if it is one of a server and does not exist.
