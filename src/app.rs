@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +17,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::domain::account::PartnerAccount;
-use crate::domain::ids::PartnerAccountId;
+use crate::domain::ids::{PartnerAccountId, ReplicaId};
+use crate::domain::lease::Replica;
 use crate::domain::policy::{Pace, SyncPolicy};
 use crate::domain::sync_settings::SyncSettings;
 use crate::domain::webhook::PublicUrl;
@@ -29,7 +31,7 @@ use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{Endpoints, Settings as UpstreamSettings};
 use crate::sealing::SealingKeys;
 use crate::store::{self, ConfiguredAccount, DatabaseAddress, Migrated, Store, TenantChanged};
-use crate::sync::{Supervisor, WebhookPlan, Worker, keeper};
+use crate::sync::{Setup, Shares, Supervision, Supervisor, WebhookPlan, keeper, leave};
 use crate::webhook::{self, NoFetcher, Receiver};
 
 /// How often readiness is checked.
@@ -48,6 +50,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where the database is.
     pub database: DatabaseAddress,
+    /// What an operator calls this process, of several that share the database.
+    pub replica_name: String,
     /// Where customers can be changed in Partner Center.
     pub portal: PortalLink,
     /// The callers, by subject, to whom a refusal is only reported.
@@ -110,7 +114,7 @@ pub struct App {
     listener: TcpListener,
     store: Store,
     serving: Arc<Serving>,
-    workers: Vec<Worker>,
+    shares: Shares,
     webhook: Option<(Receiver, TcpListener)>,
     tasks: TaskTracker,
     change_log_retention: Duration,
@@ -214,7 +218,7 @@ impl App {
             replace: None,
             secret_max_age: webhook.secret_max_age,
         });
-        let workers = workers(&settings.accounts, settings.sealing_keys.as_ref(), plan.as_ref(), &store, &clock)?;
+        let configured = setups(&settings.accounts, settings.sealing_keys.as_ref(), plan.as_ref(), &store, &clock)?;
         let webhook = match settings.webhook {
             Some(webhook) => Some(receiver(webhook, &store, &accounts, &clock).await?),
             None => None,
@@ -223,15 +227,19 @@ impl App {
         let page_tokens = PageTokens::new(&page_token_key);
         let tasks = TaskTracker::new();
         let questions = Questions::default();
-        let supervisor = Supervisor::new(
-            store.clone(),
-            accounts.clone(),
-            questions.clone(),
-            clock.clone(),
-            settings.sealing_keys.clone(),
-            settings.api_accounts.endpoints,
-            plan,
-        );
+        let replica = Replica { id: ReplicaId::mint(clock.now()), name: settings.replica_name };
+        let shares = Shares::new(store.clone(), accounts.clone(), replica);
+        let supervision = Supervision {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            questions: questions.clone(),
+            clock: clock.clone(),
+            keys: settings.sealing_keys.clone(),
+            configured,
+            endpoints: settings.api_accounts.endpoints,
+            webhook: plan,
+        };
+        let supervisor = Supervisor::new(supervision, shares.replica().id, shares.holding());
         let serving = Serving {
             store: store.clone(),
             accounts,
@@ -252,7 +260,7 @@ impl App {
             listener,
             store,
             serving,
-            workers,
+            shares,
             webhook,
             supervisor,
             tasks,
@@ -298,10 +306,17 @@ impl App {
                 streams.cancel();
             }
         });
-        for worker in self.workers {
-            let asked = self.serving.questions.answered_by(worker.account());
-            tasks.spawn(worker.answerer().run(asked, ended.clone()));
-            tasks.spawn(worker.run_as_part_of(ended.clone(), ended.clone()));
+        let replica = self.shares.replica().clone();
+        for part in [
+            self.shares.run(ended.clone()).boxed(),
+            self.supervisor.run(tasks.clone(), ended.clone()).boxed(),
+            follow_others(self.store.clone(), ended.clone()).boxed(),
+        ] {
+            let guard = ended.clone().drop_guard();
+            tasks.spawn(async move {
+                let _stops_the_others = guard;
+                part.await;
+            });
         }
         if let Some((receiver, listener)) = self.webhook {
             let (stop, guard) = (ended.clone(), ended.clone().drop_guard());
@@ -315,14 +330,6 @@ impl App {
         let clock = self.serving.clock.clone();
         tasks.spawn(forget_changes(self.store.clone(), clock, self.change_log_retention, ended.clone()));
         tasks.spawn(forget_former_values(self.store.clone(), self.serving.clock.clone(), ended.clone()));
-        tasks.spawn({
-            let supervised = self.supervisor.run(tasks.clone(), ended.clone());
-            let guard = ended.clone().drop_guard();
-            async move {
-                let _stops_the_others = guard;
-                supervised.await;
-            }
-        });
         let store = self.store.clone();
         let readiness = ended.clone();
         let when_ready = async |health: grpc::Health| {
@@ -336,6 +343,7 @@ impl App {
         if tokio::time::timeout(WORKER_GRACE, tasks.wait()).await.is_err() {
             tracing::warn!("some tasks did not stop in time; nothing acknowledged is lost");
         }
+        leave(&self.store, &replica).await;
         self.store.close().await;
         served?;
         if asked { Ok(()) } else { Err(RunError::PartEnded) }
@@ -374,29 +382,37 @@ async fn adopt(account: &AccountSettings, keys: Option<&SealingKeys>, store: &St
     })
 }
 
-fn workers(
+fn setups(
     accounts: &[AccountSettings],
     keys: Option<&SealingKeys>,
     plan: Option<&WebhookPlan>,
     store: &Store,
     clock: &Clock,
-) -> Result<Vec<Worker>, StartError> {
-    let worker = |account: &AccountSettings| {
-        let id = account.account.id.clone();
+) -> Result<Vec<Setup>, StartError> {
+    let setup = |account: &AccountSettings| {
+        let PartnerAccount { id, kind, .. } = account.account.clone();
         let settings = account.partner_center.clone();
+        let concurrency = settings.concurrency;
         let keys = keys.filter(|_| account.refresh_token.is_some());
         let upstream = match keys.map(|keys| keeper(store, keys, &id, &settings.client_id, clock)) {
             Some(keeper) => PartnerCenter::with_user(settings, keeper, clock.clone()),
             None => PartnerCenter::new(settings, clock.clone()),
         };
         let upstream = upstream.map_err(|source| StartError::Connection { account: id.clone(), source })?;
-        let concurrency = account.partner_center.concurrency;
         let replace = account.webhook_replace_url.as_ref().map(|url| url.expose_secret().to_owned());
         let webhook = plan.map(|plan| WebhookPlan { replace, ..plan.clone() });
-        let worker = Worker::new(id, account.policy.clone(), concurrency, upstream, store.clone(), clock.clone());
-        Ok(worker.with_webhook(webhook).of_kind(account.account.kind))
+        Ok(Setup { account: id, kind, policy: account.policy.clone(), concurrency, upstream, webhook })
     };
-    accounts.iter().map(worker).collect()
+    accounts.iter().map(setup).collect()
+}
+
+/// Hears what other processes wake somebody for, if there can be any.
+async fn follow_others(store: Store, stop: CancellationToken) {
+    if store.is_shared() {
+        store.follow_other_processes(stop).await;
+    } else {
+        stop.cancelled().await;
+    }
 }
 
 /// Forgets changes that are older than `keep`, now and then.

@@ -55,7 +55,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates that only these modules may name.
-const CONFINED: [(&str, &[&str]); 14] = [
+const CONFINED: [(&str, &[&str]); 15] = [
     ("aip_160", &["domain"]),
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "cli"]),
@@ -68,6 +68,7 @@ const CONFINED: [(&str, &[&str]); 14] = [
     ("webpki", &["webhook"]),
     ("x509_parser", &["sign_in", "webhook", "simulator"]),
     ("flate2", &["simulator"]),
+    ("gethostname", &["config"]),
     ("indicatif", &["cli"]),
     ("clap_complete", &["cli"]),
     ("terminal_size", &["cli"]),

@@ -70,6 +70,7 @@ impl Config {
         let app = app::Settings {
             listen: service.listen,
             database: service.database,
+            replica_name: service.replica_name,
             portal: service.portal,
             report_only_callers: service.report_only_callers,
             change_log_retention: service.change_log_retention,

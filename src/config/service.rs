@@ -24,6 +24,7 @@ const RETENTION: RangeInclusive<Duration> =
 pub(super) struct Service {
     pub listen: SocketAddr,
     pub database: DatabaseAddress,
+    pub replica_name: String,
     pub portal: PortalLink,
     pub report_only_callers: BTreeSet<String>,
     pub change_log_retention: Duration,
@@ -62,6 +63,7 @@ impl Pace {
 pub(super) fn read(reader: &mut Reader<'_>) -> Result<Service, Noted> {
     let listen = listen(reader);
     let database = database(reader);
+    let replica_name = reader.optional(&settings::REPLICA_NAME, None, value::replica_name);
     let portal = reader.value(&settings::PORTAL_LINK, None, value::portal_link);
     let report_only_callers = reader.value(&settings::REPORT_ONLY_CALLERS, None, value::names);
     let retention = value::duration(RETENTION);
@@ -72,11 +74,16 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Result<Service, Noted> {
     Ok(Service {
         listen: listen?,
         database: database?,
+        replica_name: replica_name?.unwrap_or_else(machine_name),
         portal: portal?,
         report_only_callers: report_only_callers?,
         change_log_retention: retention?,
         log,
     })
+}
+
+fn machine_name() -> String {
+    gethostname::gethostname().to_string_lossy().into_owned()
 }
 
 /// Reads where the service listens.

@@ -109,6 +109,13 @@ pub const DATABASE: Setting = Setting {
     doc: "The database file; made if it does not exist, its folder must exist. Or the address of a PostgreSQL database, \
           postgres://user:password@host:5432/database?sslmode=verify-full; its password is best left to the variable.",
 };
+pub(super) const REPLICA_NAME: Setting = setting(
+    "replica_name",
+    Scope::Service,
+    Fallback::Derived("the machine's name"),
+    "guard-1",
+    "What this process is called among those that share a PostgreSQL database, where it is told who synchronizes an account.",
+);
 pub(super) const PORTAL_LINK: Setting = setting(
     "portal_link",
     Scope::Service,
@@ -361,9 +368,10 @@ pub(super) const WEBHOOK_REPLACE_URL: Setting = Setting {
 };
 
 /// Every setting, in the order of the documentation.
-pub const ALL: [&Setting; 34] = [
+pub const ALL: [&Setting; 35] = [
     &LISTEN,
     &DATABASE,
+    &REPLICA_NAME,
     &PORTAL_LINK,
     &REPORT_ONLY_CALLERS,
     &CHANGE_LOG_RETENTION,

@@ -35,6 +35,16 @@ pub(super) fn text(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
+/// What people see where several processes are told apart.
+pub(super) fn replica_name(text: &str) -> Result<String, Wrong> {
+    let is_short = (1..=100).contains(&text.chars().count());
+    if is_short && !text.contains(|one: char| one.is_control()) {
+        Ok(text.to_owned())
+    } else {
+        Err("is no name of 1 to 100 characters".to_owned())
+    }
+}
+
 /// Names separated by commas; none at all is fine.
 pub(super) fn names(text: &str) -> Result<BTreeSet<String>, Wrong> {
     let names: BTreeSet<_> =

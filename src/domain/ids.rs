@@ -82,7 +82,11 @@ uuid_id! {
     /// A caller's id of a request that may be repeated.
     RequestId, "request id"
 }
-minted!(CustomerId, DecisionId, RunId);
+uuid_id! {
+    /// The id of a process that serves a store, drawn anew whenever it starts.
+    ReplicaId, "replica id"
+}
+minted!(CustomerId, DecisionId, RunId, ReplicaId);
 
 impl TenantId {
     /// A tenant id from a UUID that Microsoft gave.

@@ -7,6 +7,7 @@
 pub mod ids;
 pub mod account;
 pub mod account_draft;
+pub mod lease;
 pub mod standstill;
 pub mod user_sign_in;
 pub mod sync_settings;

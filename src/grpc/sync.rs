@@ -165,6 +165,7 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
         pending_links,
         policy,
         guarantee,
+        replica,
         resellers,
     } = status;
     let (mode, reason) = incremental_mode(&sync.webhook);
@@ -194,6 +195,7 @@ fn sync_status(account: &PartnerAccountId, status: SyncStatus) -> proto::SyncSta
         calls_per_minute: sync.calls_per_minute.map_or(0, signed),
         throttles_last_day: signed(sync.throttles_last_day),
         resellers: Some(resellers::reseller_sync(resellers)),
+        replica: replica.unwrap_or_default(),
     }
 }
 

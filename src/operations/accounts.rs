@@ -76,6 +76,11 @@ impl Accounts {
         self.served.borrow().values().cloned().collect()
     }
 
+    /// Changes whenever an account comes or changes.
+    pub fn changes(&self) -> watch::Receiver<BTreeMap<PartnerAccountId, Arc<ServedAccount>>> {
+        self.served.subscribe()
+    }
+
     /// Synchronization goes by that revision of the account.
     pub fn note_followed(&self, id: &PartnerAccountId, revision: Revision) {
         self.followed.send_modify(|followed| {

@@ -42,6 +42,8 @@ pub struct SyncStatus {
     pub policy: SyncPolicy,
     /// How the reading of its resellers stands.
     pub resellers: ResellerStanding,
+    /// What the replica that synchronizes it is called, if one does.
+    pub replica: Option<String>,
     /// What can be kept of that, once the account's pace is known.
     pub guarantee: Option<Guarantee>,
 }
@@ -96,6 +98,7 @@ pub async fn get_sync_status(
     };
     Ok(SyncStatus {
         resellers,
+        replica: store.holder_of(account).await?,
         guarantee,
         sync,
         backlog,

@@ -64,16 +64,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Takes over the account's synchronization: questions asked under an earlier epoch count as older.
-    pub async fn raise_epoch(&mut self, account: &PartnerAccountId) -> Result<Epoch, Error> {
-        let row =
-            statement("UPDATE partner_account SET lease_epoch = lease_epoch + 1 WHERE id = $1 RETURNING lease_epoch")
-                .bind(account.as_str())
-                .fetch_one(self.connection())
-                .await?;
-        Ok(Epoch(row.try_get(0)?))
-    }
-
     /// Takes the next `count` places in the order of questions and returns the first of them.
     pub async fn take_tickets(
         &mut self,

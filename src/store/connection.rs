@@ -55,6 +55,14 @@ impl Backend {
         })
     }
 
+    /// Whether other processes may use the database at the same time.
+    pub(super) const fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite { .. } => false,
+            Self::Postgres(_) => true,
+        }
+    }
+
     /// The connection that writes the embedded file.
     pub(super) const fn sqlite_writer(&self) -> Option<&SqlitePool> {
         match self {

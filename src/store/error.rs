@@ -11,6 +11,9 @@ pub enum Error {
     /// The database cannot be reached or cannot take writes now; try again later.
     #[error("the store is unavailable")]
     Unavailable(#[source] Cause),
+    /// Somebody else synchronizes the account by now: what was to be written is theirs to find out.
+    #[error("another replica synchronizes the account now")]
+    LeaseLost,
     /// The disk is full; reads go on.
     #[error("the store is full")]
     Full,

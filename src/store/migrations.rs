@@ -11,7 +11,7 @@ use sqlx::sqlite::SqlitePool;
 type Step = (i64, &'static str, &'static str);
 
 /// Every migration of SQLite.
-const SQLITE: [Step; 15] = [
+const SQLITE: [Step; 16] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -27,6 +27,7 @@ const SQLITE: [Step; 15] = [
     (13, "run_details", include_str!("../../migrations/sqlite/0013_run_details.sql")),
     (14, "webhook_secrets", include_str!("../../migrations/sqlite/0014_webhook_secrets.sql")),
     (15, "scale", include_str!("../../migrations/sqlite/0015_scale.sql")),
+    (16, "replicas", include_str!("../../migrations/sqlite/0016_replicas.sql")),
 ];
 
 /// Every migration of PostgreSQL: the same numbers and names.
@@ -46,6 +47,7 @@ const POSTGRES: [Step; SQLITE.len()] = [
     (13, "run_details", include_str!("../../migrations/postgres/0013_run_details.sql")),
     (14, "webhook_secrets", include_str!("../../migrations/postgres/0014_webhook_secrets.sql")),
     (15, "scale", include_str!("../../migrations/postgres/0015_scale.sql")),
+    (16, "replicas", include_str!("../../migrations/postgres/0016_replicas.sql")),
 ];
 
 /// Why the schema cannot be used.

@@ -22,6 +22,7 @@ mod decisions;
 mod doubts;
 mod error;
 mod former_webhook_paths;
+mod leases;
 mod likeness;
 mod listed;
 mod links;
@@ -57,6 +58,7 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::Clock;
+use crate::domain::lease::Lease;
 use crate::store::connection::Backend;
 use crate::store::statement::statement;
 use crate::store::wakeup::Wakeups;
@@ -72,6 +74,7 @@ pub use customers::{Saved, SavedPlan};
 pub use decisions::{ChainCheck, Decision, DecisionOutcome, DecisionQuery};
 pub use doubts::Doubts;
 pub use error::Error;
+pub use leases::Holding;
 pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};
 pub use pending_links::{PendingLink, PendingPlace};
@@ -97,6 +100,8 @@ pub struct Store {
     backend: Backend,
     clock: Clock,
     wakeups: Wakeups,
+    /// What everything that is written is bound to, if it is.
+    lease: Option<Lease>,
 }
 
 impl Store {
@@ -122,7 +127,7 @@ impl Store {
         let migrated = migrations::run_on_sqlite(&writer.pool).await?;
         let readers = sqlite::open_for_reading(path).await?;
         let backend = Backend::Sqlite { writer: writer.pool, readers, _lock: Some(Arc::new(writer.lock)) };
-        let store = Self { backend, clock, wakeups: Wakeups::default() };
+        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None };
         store.hash_former_webhook_secrets().await?;
         store.make_match_keys().await?;
         Ok((store, migrated))
@@ -132,7 +137,7 @@ impl Store {
     pub async fn open_postgres(url: &SecretString, clock: Clock) -> Result<(Self, Migrated), StartError> {
         let pool = postgres::open(url.expose_secret()).await?;
         let migrated = migrations::run_on_postgres(&pool).await?;
-        let store = Self { backend: Backend::Postgres(pool), clock, wakeups: Wakeups::default() };
+        let store = Self { backend: Backend::Postgres(pool), clock, wakeups: Wakeups::default(), lease: None };
         store.make_match_keys().await?;
         Ok((store, migrated))
     }
@@ -141,7 +146,7 @@ impl Store {
     pub async fn open_postgres_for_reading(url: &SecretString, clock: Clock) -> Result<Self, StartError> {
         let pool = postgres::open_for_reading(url.expose_secret()).await?;
         migrations::require_known_to_postgres(&pool).await?;
-        Ok(Self { backend: Backend::Postgres(pool), clock, wakeups: Wakeups::default() })
+        Ok(Self { backend: Backend::Postgres(pool), clock, wakeups: Wakeups::default(), lease: None })
     }
 
     /// Opens the embedded database to look at it, also while a service has it: every write fails.
@@ -149,7 +154,7 @@ impl Store {
         let readers = sqlite::open_for_reading(path).await?;
         migrations::require_known_to_sqlite(&readers).await?;
         let backend = Backend::Sqlite { writer: readers.clone(), readers, _lock: None };
-        Ok(Self { backend, clock, wakeups: Wakeups::default() })
+        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None })
     }
 
     /// Whether the database answers.

@@ -1,22 +1,22 @@
 //! Transactions: the one that writes, the only way anything is written, and the one that reads several times alike.
 //!
 //! `store.write("name", async |tx| …)` commits on `Ok` and rolls back on `Err`, so that a commit cannot be
-//! forgotten and `?` undoes everything. The closure must do no network call: the one writer is held meanwhile.
+//! forgotten and `?` undoes everything. The closure must do no network call: the one writer is held meanwhile. Whom it wakes
+//! is told to this process after the commit, and to others by the commit.
 
 use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::PartnerAccountId;
 use crate::store::connection::{Access, Connection};
+use crate::store::wakeup::Topic;
 use crate::store::{Error, Store};
 
 /// An open write transaction.
 pub struct Tx {
     now: Timestamp,
     transaction: Connection,
-    woken: BTreeSet<PartnerAccountId>,
-    changes_customers: bool,
-    wakes_accounts: bool,
+    woken: BTreeSet<Topic>,
 }
 
 impl Tx {
@@ -27,19 +27,22 @@ impl Tx {
 
     /// Wakes whoever waits for the account's synchronization work, once this transaction is committed.
     pub(super) fn wake(&mut self, account: &PartnerAccountId) {
-        if !self.woken.contains(account) {
-            self.woken.insert(account.clone());
-        }
+        self.woken.insert(Topic::Work(account.clone()));
     }
 
     /// Wakes whoever waits for customers to change, once this transaction is committed.
-    pub(super) const fn tell_of_changes(&mut self) {
-        self.changes_customers = true;
+    pub(super) fn tell_of_changes(&mut self) {
+        self.woken.insert(Topic::Customers);
     }
 
     /// Wakes whoever waits for accounts to come and change, once this transaction is committed.
-    pub(super) const fn wake_accounts(&mut self) {
-        self.wakes_accounts = true;
+    pub(super) fn wake_accounts(&mut self) {
+        self.woken.insert(Topic::Accounts);
+    }
+
+    /// Whom the transaction wakes so far.
+    pub(super) const fn woken(&self) -> &BTreeSet<Topic> {
+        &self.woken
     }
 
     /// The connection, for the statements of this module's siblings.
@@ -77,24 +80,24 @@ impl Store {
         E: From<Error> + Send,
     {
         let transaction = self.backend.begin_writing().await?;
-        let mut tx = Tx {
-            now: self.clock.now(),
-            transaction,
-            woken: BTreeSet::new(),
-            changes_customers: false,
-            wakes_accounts: false,
+        let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new() };
+        let done = match &self.lease {
+            Some(lease) => tx.require(lease).await.map_err(E::from),
+            None => Ok(()),
         };
-        match body(&mut tx).await {
+        let done = match done {
+            Ok(()) => body(&mut tx).await,
+            Err(error) => Err(error),
+        };
+        let done = match done {
+            Ok(value) if self.is_shared() => tx.tell_other_processes().await.map(|()| value).map_err(E::from),
+            done => done,
+        };
+        match done {
             Ok(value) => {
                 tx.transaction.commit().await?;
-                for account in &tx.woken {
-                    self.wakeups.wake(account);
-                }
-                if tx.changes_customers {
-                    self.wakeups.tell_of_changes();
-                }
-                if tx.wakes_accounts {
-                    self.wakeups.wake_accounts();
+                for topic in &tx.woken {
+                    self.wakeups.wake(topic);
                 }
                 Ok(value)
             }

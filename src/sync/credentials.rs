@@ -43,12 +43,6 @@ impl Credentials {
         Self(Arc::new(Kept { account, upstream, store, known_as, fingerprint, accepted }))
     }
 
-    /// As these, but known as that where the secret is kept sealed.
-    pub(super) fn known_as(&self, identity: Vec<u8>) -> Self {
-        let Kept { account, upstream, store, .. } = &*self.0;
-        Self::new(account.clone(), upstream.clone(), store.clone(), Some(identity))
-    }
-
     pub(super) async fn fingerprint(&self) -> Result<Fingerprint, store::Error> {
         let Kept { upstream, store, known_as, fingerprint, .. } = &*self.0;
         let made = async || Ok(upstream.fingerprint(&store.fingerprint_key().await?, known_as.as_deref()));

@@ -11,7 +11,7 @@ use crate::domain::observation::{Observation, ObservationMark};
 use crate::operations::apply_observations::{Answered, apply_observations};
 use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::{Error, Fate};
-use crate::store::{self, CallTally, DirtyCustomer};
+use crate::store::{self, CallTally, DirtyCustomer, SavedPlan};
 use crate::sync::trouble::{LONGEST_ASKED_REST, concerns_the_account, customer_rest};
 use crate::sync::{Interruption, Worker};
 
@@ -153,7 +153,15 @@ impl Worker {
 
     /// Applies answers together; if that fails, one by one, so that one record never stops the others.
     async fn apply(&self, answers: &[Answered]) -> Result<(), Interruption> {
-        let Err(together) = apply_observations(&self.store, &self.account, answers).await else { return Ok(()) };
+        let together = match apply_observations(&self.store, &self.account, answers).await {
+            Ok(saved) => {
+                if saved.contains(&SavedPlan::Outdated) {
+                    self.tickets.skip_block().await;
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
         if is_about_the_store(&together) || answers.len() == 1 {
             return self.give_up_on(answers, together).await;
         }
@@ -183,7 +191,7 @@ impl Worker {
 /// Whether a failure is the store's rather than one record's.
 const fn is_about_the_store(error: &store::Error) -> bool {
     match error {
-        store::Error::Busy | store::Error::Unavailable(_) | store::Error::Full => true,
+        store::Error::Busy | store::Error::Unavailable(_) | store::Error::LeaseLost | store::Error::Full => true,
         store::Error::Backstop(_) | store::Error::Corrupt(_) | store::Error::Failed(_) => false,
     }
 }

@@ -21,6 +21,7 @@ mod resellers;
 mod runs;
 mod second_looks;
 mod seen;
+mod shares;
 mod supervisor;
 mod tickets;
 mod trial;
@@ -36,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, Timestamp};
 use crate::domain::account::PartnerKind;
 use crate::domain::ids::PartnerAccountId;
+use crate::domain::lease::Lease;
 use crate::domain::policy::SyncPolicy;
 use crate::domain::webhook_secret::WebhookSecret;
 use crate::partner_center::PartnerCenter;
@@ -53,7 +55,8 @@ use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
 pub use answers::Answerer;
 pub use refresh_tokens::keeper;
-pub use supervisor::Supervisor;
+pub use shares::{Shares, leave};
+pub use supervisor::{Supervision, Supervisor};
 pub use webhook_check::WebhookPlan;
 
 /// How long to wait after the store failed.
@@ -102,27 +105,52 @@ enum Interruption {
     Upstream(#[from] UpstreamError),
 }
 
+/// How an account is kept level: what every worker of it is made of.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The account.
+    pub account: PartnerAccountId,
+    /// How the partner sells.
+    pub kind: PartnerKind,
+    /// How it is kept level.
+    pub policy: SyncPolicy,
+    /// How many questions may be open at a time.
+    pub concurrency: NonZeroUsize,
+    /// How it is reached.
+    pub upstream: PartnerCenter,
+    /// Has events sent to this service as well, where nobody else has them sent elsewhere.
+    pub webhook: Option<WebhookPlan>,
+}
+
 impl Worker {
-    /// A worker that has not looked at anything yet.
-    pub fn new(
-        account: PartnerAccountId,
-        policy: SyncPolicy,
-        concurrency: NonZeroUsize,
-        upstream: PartnerCenter,
-        store: Store,
-        clock: Clock,
+    /// A worker that has not looked at anything yet, and nobody answers questions beside it.
+    pub fn new(setup: &Setup, lease: Lease, store: &Store, clock: &Clock) -> Self {
+        let Setup { account, upstream, .. } = setup;
+        let credentials = Credentials::new(account.clone(), upstream.clone(), store.clone(), None);
+        let tickets = Tickets::under(lease.epoch);
+        Self::sharing(setup, lease, store, clock, tickets, credentials)
+    }
+
+    /// As [`Worker::new`], beside somebody who answers questions with the same credentials and in the same order.
+    fn sharing(
+        setup: &Setup,
+        lease: Lease,
+        store: &Store,
+        clock: &Clock,
+        tickets: Tickets,
+        credentials: Credentials,
     ) -> Self {
         let now = clock.now();
+        let Setup { account, kind, policy, concurrency, upstream, webhook } = setup.clone();
         let promise = Promise::unseen(now, policy.verify_within);
-        let credentials = Credentials::new(account.clone(), upstream.clone(), store.clone(), None);
         Self {
             account,
             policy,
             concurrency,
             upstream,
-            store,
-            clock,
-            tickets: Tickets::default(),
+            store: store.under(lease),
+            clock: clock.clone(),
+            tickets,
             credentials,
             trial: Trial::default(),
             trouble: Trouble::default(),
@@ -134,27 +162,13 @@ impl Worker {
             in_progress: InProgress::default(),
             is_broken: false,
             notices: Notices::unseen(now),
-            webhook: None,
+            webhook,
             promise,
             webhook_due_at: now,
             webhook_wish_tried: None,
             webhook_secret: None,
-            resellers: Resellers::of(PartnerKind::DirectBill, now),
+            resellers: Resellers::of(kind, now),
         }
-    }
-
-    /// Has events sent to this service as well, where nobody else has them sent elsewhere.
-    #[must_use]
-    pub fn with_webhook(mut self, webhook: Option<WebhookPlan>) -> Self {
-        self.webhook = webhook;
-        self
-    }
-
-    /// Signs in by a secret that is kept sealed and told apart from others by that.
-    #[must_use]
-    pub fn with_credentials_known_as(mut self, identity: Vec<u8>) -> Self {
-        self.credentials = self.credentials.known_as(identity);
-        self
     }
 
     /// Works until `stop`. Whatever is under way then is dropped: what is not in the store is done again.
@@ -250,10 +264,5 @@ impl Worker {
         let Self { account, upstream, store, clock, tickets, credentials, .. } = self;
         let (account, upstream, store) = (account.clone(), upstream.clone(), store.clone());
         Answerer::new(account, upstream, store, clock.clone(), tickets.clone(), credentials.clone())
-    }
-
-    /// The account whose worker this is.
-    pub const fn account(&self) -> &PartnerAccountId {
-        &self.account
     }
 }

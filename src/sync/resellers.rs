@@ -141,13 +141,6 @@ impl Failure {
 }
 
 impl Worker {
-    /// The worker of a partner of that kind.
-    #[must_use]
-    pub fn of_kind(mut self, kind: PartnerKind) -> Self {
-        self.resellers = Resellers::of(kind, self.clock.now());
-        self
-    }
-
     /// Does the next piece; returns whether there is more to do at once. Asked only when nothing else is.
     pub(super) async fn look_after_resellers(&mut self, now: Timestamp) -> Result<bool, Interruption> {
         self.note_reseller_user().await?;

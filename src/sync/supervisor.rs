@@ -1,19 +1,22 @@
-//! Starts, replaces and stops the workers of accounts that come from the API, as the store says.
+//! Starts, replaces and stops what runs for every account, as the store and this process's share of the accounts say.
 //!
-//! The store is the truth: an operation writes there and wakes the supervisor, which looks at every account of the API and
-//! makes what runs agree with it. It looks again from time to time, so that a wake-up that was lost costs time only. A worker
-//! has ended before the next one of its account begins, and an account that cannot be started never keeps another from it.
+//! The store is the truth: an operation writes there and wakes the supervisor, which looks at every account and makes what
+//! runs agree with it. It looks again from time to time, so that a wake-up that was lost costs time only. Questions about an
+//! account are answered by every process; its worker runs where its lease is. A worker has ended before the next one of its
+//! account begins, and before the lease goes to another process; an account that cannot be started never keeps another from it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::domain::account::{AccountState, PartnerKind};
-use crate::domain::ids::PartnerAccountId;
+use crate::domain::ids::{Epoch, PartnerAccountId, ReplicaId};
+use crate::domain::lease::Lease;
 use crate::domain::policy::Pace;
 use crate::domain::standstill::Standstill;
 use crate::operations::accounts::Accounts;
@@ -24,9 +27,11 @@ use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{APPLICATION_NAME, Endpoints, LARGEST_PAGE, Settings, Timeouts};
 use crate::sealing::SealingKeys;
 use crate::sign_in::Credential;
-use crate::store::{self, KeptAccount, Store};
+use crate::store::{self, Holding, KeptAccount, Store};
+use crate::sync::credentials::Credentials;
 use crate::sync::refresh_tokens::keeper;
-use crate::sync::{WebhookPlan, Worker};
+use crate::sync::tickets::Tickets;
+use crate::sync::{Answerer, Setup, WebhookPlan, Worker};
 
 /// How long until the store is looked at without being asked to.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -48,14 +53,34 @@ struct Course {
 /// What runs for one account.
 #[derive(Debug)]
 struct Charge {
-    course: Course,
-    stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
+    /// How an account of the API is to be run; one of the configuration never changes.
+    course: Option<Course>,
+    started: Option<Started>,
     /// Why it is not synchronized, as long as that has not been noted.
     unsaid: Option<(&'static str, String)>,
 }
 
-/// Looks after the accounts of the API.
+/// An account that could be started.
+#[derive(Debug)]
+struct Started {
+    setup: Setup,
+    state: AccountState,
+    tickets: Tickets,
+    credentials: Credentials,
+    stop: CancellationToken,
+    answerer: Option<JoinHandle<()>>,
+    worker: Option<Working>,
+}
+
+/// A worker that runs under a lease.
+#[derive(Debug)]
+struct Working {
+    epoch: Epoch,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Looks after the accounts.
 #[derive(Debug)]
 pub struct Supervisor {
     store: Store,
@@ -63,12 +88,37 @@ pub struct Supervisor {
     questions: Questions,
     clock: Clock,
     keys: Option<SealingKeys>,
-    /// Where every account is reached instead of its cloud.
+    /// The accounts of the configuration.
+    configured: Vec<Setup>,
+    /// Where every account of the API is reached instead of its cloud.
     endpoints: Option<Endpoints>,
     /// How Partner Center's events reach this service, if they do. It replaces nobody's registration: which one may be,
     /// only the configuration says.
     webhook: Option<WebhookPlan>,
+    replica: ReplicaId,
+    holding: watch::Receiver<Holding>,
     charges: BTreeMap<PartnerAccountId, Charge>,
+}
+
+/// What a supervisor is made of.
+#[derive(Debug)]
+pub struct Supervision {
+    /// The store.
+    pub store: Store,
+    /// The accounts that are served.
+    pub accounts: Accounts,
+    /// Where questions are put.
+    pub questions: Questions,
+    /// The clock.
+    pub clock: Clock,
+    /// The keys under which secrets of the API's accounts are sealed.
+    pub keys: Option<SealingKeys>,
+    /// The accounts of the configuration.
+    pub configured: Vec<Setup>,
+    /// Where every account of the API is reached instead of its cloud.
+    pub endpoints: Option<Endpoints>,
+    /// How events reach this service.
+    pub webhook: Option<WebhookPlan>,
 }
 
 /// Why an account was not started.
@@ -78,32 +128,32 @@ enum NotStarted {
 }
 
 impl Supervisor {
-    /// A supervisor that has not looked at anything yet.
-    pub const fn new(
-        store: Store,
-        accounts: Accounts,
-        questions: Questions,
-        clock: Clock,
-        keys: Option<SealingKeys>,
-        endpoints: Option<Endpoints>,
-        webhook: Option<WebhookPlan>,
-    ) -> Self {
-        Self { store, accounts, questions, clock, keys, endpoints, webhook, charges: BTreeMap::new() }
+    /// A supervisor that has not looked at anything yet, of the replica that holds what `holding` says.
+    pub fn new(made_of: Supervision, replica: ReplicaId, holding: watch::Receiver<Holding>) -> Self {
+        let Supervision { store, accounts, questions, clock, keys, configured, endpoints, webhook } = made_of;
+        let charges = BTreeMap::new();
+        Self { store, accounts, questions, clock, keys, configured, endpoints, webhook, replica, holding, charges }
     }
 
     /// Looks after accounts until `service` ends; what it starts runs in `tasks` and ends with the service too.
     pub async fn run(mut self, tasks: TaskTracker, service: CancellationToken) {
         let mut changes = self.store.account_changes();
+        for setup in std::mem::take(&mut self.configured) {
+            let id = setup.account.clone();
+            let started = Some(self.start(setup, None, AccountState::Active, &tasks, &service));
+            self.charges.insert(id, Charge { course: None, started, unsaid: None });
+        }
         loop {
             changes.borrow_and_update();
+            let holding = self.holding.borrow_and_update().clone();
             let looked = tokio::select! {
                 () = service.cancelled() => return,
-                looked = self.look(&tasks, &service) => looked,
+                looked = self.look(&holding, &tasks, &service) => looked,
             };
             let pause = match looked {
                 Ok(()) => LOOK_AGAIN,
                 Err(error) => {
-                    tracing::error!(error = %error, "the accounts of the API cannot be looked at");
+                    tracing::error!(error = %error, "the accounts cannot be looked at");
                     STORE_PAUSE
                 }
             };
@@ -111,31 +161,50 @@ impl Supervisor {
                 () = service.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
                 _ = changes.changed() => {}
+                _ = self.holding.changed() => {}
             }
         }
     }
 
-    async fn look(&mut self, tasks: &TaskTracker, service: &CancellationToken) -> Result<(), store::Error> {
+    async fn look(
+        &mut self,
+        holding: &Holding,
+        tasks: &TaskTracker,
+        service: &CancellationToken,
+    ) -> Result<(), store::Error> {
+        // What has to end comes first: others wait for it, and it needs no store.
+        for charge in self.charges.values_mut() {
+            charge.stop_worker_unless(holding).await;
+        }
+        for account in &holding.surplus {
+            let replica = self.replica;
+            self.store.write("give_up_account", async |tx| tx.give_up_account(replica, account).await).await?;
+        }
         let kept = self.store.api_accounts().await?;
-        let known: BTreeSet<_> = kept.iter().map(|kept| kept.record.account.id.clone()).collect();
-        for gone in self.charges.keys().filter(|id| !known.contains(*id)).cloned().collect::<Vec<_>>() {
+        let known: BTreeSet<_> = kept.iter().map(|kept| &kept.record.account.id).collect();
+        let of_the_api = self.charges.iter().filter(|(_, charge)| charge.course.is_some()).map(|(id, _)| id.clone());
+        for gone in of_the_api.filter(|id| !known.contains(id)).collect::<Vec<_>>() {
             self.stop(&gone).await;
         }
-        for kept in kept {
+        for kept in &kept {
             self.accounts.put(&kept.record);
-            self.follow(&kept, tasks, service).await?;
+            self.follow(kept, tasks, service).await;
+        }
+        for (account, epoch) in &holding.held {
+            if let Some(charge) = self.charges.get_mut(account) {
+                let lease = Lease { account: account.clone(), epoch: *epoch };
+                charge.work_under(lease, &self.store, &self.clock, tasks, service).await;
+                charge.say_what_keeps_it_back(account, &self.store).await?;
+            }
+        }
+        for kept in &kept {
             self.accounts.note_followed(&kept.record.account.id, kept.record.revision);
         }
         Ok(())
     }
 
-    /// Makes what runs for the account agree with what is kept of it.
-    async fn follow(
-        &mut self,
-        kept: &KeptAccount,
-        tasks: &TaskTracker,
-        service: &CancellationToken,
-    ) -> Result<(), store::Error> {
+    /// Makes what runs for an account of the API agree with what is kept of it.
+    async fn follow(&mut self, kept: &KeptAccount, tasks: &TaskTracker, service: &CancellationToken) {
         let id = &kept.record.account.id;
         let course = Course {
             state: kept.record.state,
@@ -143,46 +212,33 @@ impl Supervisor {
             pace: self.accounts.pace_of(&kept.record),
             generation: kept.credentials.as_ref().map(|credentials| credentials.generation),
         };
-        if self.charges.get(id).is_none_or(|charge| charge.course != course) {
-            self.stop(id).await;
-            let mut charge = Charge { course, stop: service.child_token(), tasks: Vec::new(), unsaid: None };
-            let started = match credentials::opened(kept, self.keys.as_ref()) {
-                Ok((credential, _)) => self.start(kept, credential, &mut charge, tasks, service),
-                Err(standstill) => Err(NotStarted::StandsStill(standstill)),
-            };
-            let said = |standstill: Standstill| Some((standstill.reason(), standstill.remedy().to_owned()));
-            charge.unsaid = match (started, charge.course.state) {
-                (_, AccountState::Disabled) => said(Standstill::Disabled),
-                (Ok(()), AccountState::Active) => None,
-                (Err(NotStarted::StandsStill(standstill)), AccountState::Active) => said(standstill),
-                (Err(NotStarted::Connection(error)), AccountState::Active) => {
-                    Some((CONNECTION_UNUSABLE, error.to_string()))
-                }
-            };
-            self.charges.insert(id.clone(), charge);
+        if self.charges.get(id).is_some_and(|charge| charge.course.as_ref() == Some(&course)) {
+            return;
         }
-        // A worker that was just stopped may have said something else last.
-        let unsaid = self.charges.get(id).and_then(|charge| charge.unsaid.as_ref());
-        if let Some((reason, detail)) = unsaid {
-            tracing::warn!(account = %id, reason, "an account of the API is not synchronized");
-            self.store.write("note_problem", async |tx| tx.note_problem(id, reason, detail).await).await?;
-        }
-        if let Some(charge) = self.charges.get_mut(id) {
-            charge.unsaid = None;
-        }
-        Ok(())
+        self.stop(id).await;
+        let state = course.state;
+        let setup = match credentials::opened(kept, self.keys.as_ref()) {
+            Ok((credential, _)) => self.setup(kept, credential, &course.pace).map_err(NotStarted::Connection),
+            Err(standstill) => Err(NotStarted::StandsStill(standstill)),
+        };
+        let said = |standstill: Standstill| Some((standstill.reason(), standstill.remedy().to_owned()));
+        let unsaid = match (&setup, state) {
+            (_, AccountState::Disabled) => said(Standstill::Disabled),
+            (Ok(_), AccountState::Active) => None,
+            (Err(NotStarted::StandsStill(standstill)), AccountState::Active) => said(*standstill),
+            (Err(NotStarted::Connection(error)), AccountState::Active) => {
+                Some((CONNECTION_UNUSABLE, error.to_string()))
+            }
+        };
+        let identity = kept.credentials.as_ref().map(|credentials| credentials.identity.clone()).unwrap_or_default();
+        let started = setup.ok().map(|setup| self.start(setup, Some(identity), state, tasks, service));
+        self.charges.insert(id.clone(), Charge { course: Some(course), started, unsaid });
     }
 
-    fn start(
-        &self,
-        kept: &KeptAccount,
-        credential: Credential,
-        charge: &mut Charge,
-        tasks: &TaskTracker,
-        service: &CancellationToken,
-    ) -> Result<(), NotStarted> {
+    /// How an account of the API is reached.
+    fn setup(&self, kept: &KeptAccount, credential: Credential, pace: &Pace) -> Result<Setup, SetupError> {
         let account = &kept.record.account;
-        let Pace { policy, requests_per_minute, concurrency } = charge.course.pace.clone();
+        let Pace { policy, requests_per_minute, concurrency } = pace.clone();
         let settings = Settings {
             endpoints: self.endpoints.clone().unwrap_or_else(|| Settings::endpoints_of(account.cloud)),
             tenant_id: account.tenant_id,
@@ -194,44 +250,112 @@ impl Supervisor {
             application_name: APPLICATION_NAME.to_owned(),
             timeouts: Timeouts::USUAL,
         };
-        let (store, clock) = (self.store.clone(), self.clock.clone());
         let client_id = &kept.record.client_id;
         let keys = self.keys.as_ref().filter(|_| kept.record.user.is_some());
-        let upstream = match keys.map(|keys| keeper(&store, keys, &account.id, client_id, &clock)) {
-            Some(keeper) => PartnerCenter::with_user(settings, keeper, clock.clone()),
-            None => PartnerCenter::new(settings, clock.clone()),
+        let upstream = match keys.map(|keys| keeper(&self.store, keys, &account.id, client_id, &self.clock)) {
+            Some(keeper) => PartnerCenter::with_user(settings, keeper, self.clock.clone())?,
+            None => PartnerCenter::new(settings, self.clock.clone())?,
         };
-        let upstream = upstream.map_err(NotStarted::Connection)?;
-        let worker = Worker::new(account.id.clone(), policy, concurrency, upstream, store, clock);
-        let worker = worker.with_webhook(self.webhook.clone()).of_kind(account.kind);
-        let identity = kept.credentials.as_ref().map(|credentials| credentials.identity.clone());
-        let worker = worker.with_credentials_known_as(identity.unwrap_or_default());
-        let answerer = worker.answerer().of_account_that_is(charge.course.state);
-        let asked = self.questions.answered_by(&account.id);
-        charge.tasks.push(tasks.spawn(answerer.run(asked, charge.stop.clone())));
-        match charge.course.state {
-            AccountState::Active => {
-                let worker = worker.run_as_part_of(service.clone(), charge.stop.clone());
-                charge.tasks.push(tasks.spawn(worker));
-                tracing::info!(account = %account.id, "synchronization of an account of the API starts");
-            }
-            AccountState::Disabled => {}
-        }
-        Ok(())
+        let (account, kind) = (account.id.clone(), account.kind);
+        Ok(Setup { account, kind, policy, concurrency, upstream, webhook: self.webhook.clone() })
+    }
+
+    /// Starts whoever answers questions about the account. `identity` is what a secret that is kept sealed is known as.
+    fn start(
+        &self,
+        setup: Setup,
+        identity: Option<Vec<u8>>,
+        state: AccountState,
+        tasks: &TaskTracker,
+        service: &CancellationToken,
+    ) -> Started {
+        let (store, tickets, stop) = (self.store.clone(), Tickets::default(), service.child_token());
+        let Setup { account, upstream, .. } = &setup;
+        let credentials = Credentials::new(account.clone(), upstream.clone(), store.clone(), identity);
+        let (account, upstream, clock) = (account.clone(), upstream.clone(), self.clock.clone());
+        let asked = self.questions.answered_by(&account);
+        let answerer = Answerer::new(account, upstream, store, clock, tickets.clone(), credentials.clone());
+        let answerer = tasks.spawn(answerer.of_account_that_is(state).run(asked, stop.clone()));
+        Started { setup, state, tickets, credentials, stop, answerer: Some(answerer), worker: None }
     }
 
     /// Stops what runs for the account, and waits for its end.
     async fn stop(&mut self, id: &PartnerAccountId) {
         // It stays known until it has ended, so that a look that is dropped here is made again.
         let Some(charge) = self.charges.get_mut(id) else { return };
-        charge.stop.cancel();
-        self.questions.no_longer_answered(id);
-        while let Some(task) = charge.tasks.last_mut() {
-            // One that panicked has ended the service itself.
-            let _ = task.await;
-            charge.tasks.pop();
+        if let Some(started) = &mut charge.started {
+            started.stop.cancel();
+            self.questions.no_longer_answered(id);
+            started.stop_worker().await;
+            ended(&mut started.answerer).await;
+            tracing::info!(account = %id, "what ran for an account has stopped");
         }
         self.charges.remove(id);
-        tracing::info!(account = %id, "what ran for an account of the API has stopped");
+    }
+}
+
+impl Charge {
+    /// Stops the worker of an account that is not held under its epoch any more.
+    async fn stop_worker_unless(&mut self, holding: &Holding) {
+        if let Some(started) = &mut self.started
+            && let Some(working) = &started.worker
+            && holding.held.get(&started.setup.account) != Some(&working.epoch)
+        {
+            tracing::info!(account = %started.setup.account, "synchronization of an account ends here: it is another's");
+            started.stop_worker().await;
+            started.tickets.follow(None).await;
+        }
+    }
+
+    /// Starts the worker under a lease, if the account is to have one and has none.
+    async fn work_under(
+        &mut self,
+        lease: Lease,
+        store: &Store,
+        clock: &Clock,
+        tasks: &TaskTracker,
+        service: &CancellationToken,
+    ) {
+        let Some(started) = self.started.as_mut().filter(|started| started.worker.is_none()) else { return };
+        let Started { setup, state, tickets, credentials, stop, .. } = started;
+        match state {
+            AccountState::Active => {}
+            AccountState::Disabled => return,
+        }
+        let epoch = lease.epoch;
+        tickets.follow(Some(epoch)).await;
+        let worker = Worker::sharing(setup, lease, store, clock, tickets.clone(), credentials.clone());
+        let stop = stop.child_token();
+        let task = tasks.spawn(worker.run_as_part_of(service.clone(), stop.clone()));
+        tracing::info!(account = %setup.account, epoch = epoch.0, "synchronization of an account starts here");
+        started.worker = Some(Working { epoch, stop, task });
+    }
+
+    async fn say_what_keeps_it_back(&mut self, id: &PartnerAccountId, store: &Store) -> Result<(), store::Error> {
+        // A worker that was just stopped may have said something else last.
+        if let Some((reason, detail)) = &self.unsaid {
+            tracing::warn!(account = %id, reason, "an account of the API is not synchronized");
+            store.write("note_problem", async |tx| tx.note_problem(id, reason, detail).await).await?;
+            self.unsaid = None;
+        }
+        Ok(())
+    }
+}
+
+impl Started {
+    async fn stop_worker(&mut self) {
+        if let Some(working) = &mut self.worker {
+            working.stop.cancel();
+            // One that panicked has ended the service itself.
+            let _ = (&mut working.task).await;
+            self.worker = None;
+        }
+    }
+}
+
+async fn ended(task: &mut Option<JoinHandle<()>>) {
+    if let Some(running) = task {
+        let _ = running.await;
+        *task = None;
     }
 }

@@ -1,6 +1,7 @@
 //! Places in the order of questions, taken from the store in blocks so that not every batch costs a write.
 //!
-//! Everybody who asks for one account takes from the same block: a question that is sent later then has a later place.
+//! Everybody who asks for one account takes from the same block: a question that is sent later then has a later place. Who
+//! asks for an account that another replica synchronizes takes its places one by one.
 
 use std::sync::Arc;
 
@@ -20,29 +21,41 @@ pub(super) struct Tickets(Arc<Mutex<Block>>);
 
 #[derive(Debug, Default)]
 struct Block {
+    /// Under which the account is synchronized here; nothing while another replica does.
     epoch: Option<Epoch>,
     next: i64,
     end: i64,
 }
 
+impl Block {
+    fn of(epoch: Option<Epoch>) -> Self {
+        if planted!("order-forgotten-on-restart") && epoch.is_some() {
+            return Self { epoch: Some(Epoch(1)), next: 1, end: i64::MAX };
+        }
+        Self { epoch, next: 0, end: 0 }
+    }
+}
+
 impl Tickets {
-    /// The next place. The first one raises the account's epoch: what an earlier process still holds counts as older.
+    /// Those of an account that is synchronized here under that epoch.
+    pub(super) fn under(epoch: Epoch) -> Self {
+        Self(Arc::new(Mutex::new(Block::of(Some(epoch)))))
+    }
+
+    /// From now on the account is synchronized here under that epoch, or not here.
+    pub(super) async fn follow(&self, epoch: Option<Epoch>) {
+        *self.0.lock().await = Block::of(epoch);
+    }
+
+    /// The next place.
     pub(super) async fn next(
         &self,
         store: &Store,
         account: &PartnerAccountId,
     ) -> Result<ObservationMark, store::Error> {
         let mut block = self.0.lock().await;
-        if planted!("order-forgotten-on-restart") && block.epoch.is_none() {
-            *block = Block { epoch: Some(Epoch(1)), next: 1, end: i64::MAX };
-        }
-        let epoch = match block.epoch {
-            Some(epoch) => epoch,
-            None => {
-                let epoch = store.write("raise_epoch", async |tx| tx.raise_epoch(account).await).await?;
-                *block = Block { epoch: Some(epoch), next: 0, end: 0 };
-                epoch
-            }
+        let Some(epoch) = block.epoch else {
+            return store.write("take_ticket", async |tx| tx.take_ticket(account).await).await;
         };
         if block.next == block.end {
             let first = store.write("take_tickets", async |tx| tx.take_tickets(account, epoch, BLOCK).await).await?;
@@ -52,6 +65,12 @@ impl Tickets {
         let ticket = Ticket(block.next);
         block.next += 1;
         Ok(ObservationMark { epoch, ticket })
+    }
+
+    /// An answer to a later question of another replica was there before ours: the places that are left lie before it.
+    pub(super) async fn skip_block(&self) {
+        let mut block = self.0.lock().await;
+        block.next = block.end;
     }
 }
 

@@ -444,9 +444,9 @@ async fn workers_of_one_account_follow_one_another_however_often_it_changes() {
     world.add_account("northwind").await;
     let northwind = world.upstream.partner("northwind").tenant_id;
     let tenants: Vec<_> = world.upstream.simulator.customers(northwind).iter().map(|customer| customer.id).collect();
-    let epoch =
-        async || count(&world.guard.database, "SELECT lease_epoch FROM partner_account WHERE id = 'northwind'").await;
-    let mut epochs = vec![epoch().await];
+    let places =
+        async || count(&world.guard.database, "SELECT last_ticket FROM partner_account WHERE id = 'northwind'").await;
+    let mut taken = vec![places().await];
     for (round, tenant) in tenants.iter().enumerate() {
         let email = format!("round{round}@northwind.example");
         let change = |profile: &mut customer_guard::simulator::customer::BillingProfile| profile.email = Some(email);
@@ -458,12 +458,12 @@ async fn workers_of_one_account_follow_one_another_however_often_it_changes() {
             world.guard.try_create("northwind", bakery()).await.expect("it is served all the while");
         }
         if round % 5 == 4 {
-            let before = *epochs.last().expect("one");
-            let raised = async || Some(epoch().await).filter(|now| *now > before);
-            epochs.push(eventually("a new worker raises the epoch", raised).await);
+            let before = *taken.last().expect("one");
+            let further = async || Some(places().await).filter(|now| *now > before);
+            taken.push(eventually("a new worker takes places of its own", further).await);
         }
     }
-    assert!(epochs.is_sorted_by(|earlier, later| earlier < later), "{epochs:?}");
+    assert!(taken.is_sorted_by(|earlier, later| earlier < later), "{taken:?}");
     eventually("everybody is as in Partner Center", async || {
         world.advance(world.plan.audit_interval);
         let customers = world.guard.all("northwind").await;

@@ -1,7 +1,7 @@
 //! The system a history happens in: a store in a folder of its own, a worker driven by hand, Partner Center on a port of
 //! its own, and one time for all of them. Everything is awaited on one thread, so that a seed is one order of events.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,8 @@ use customer_guard::domain::access::{Caller, Enforcement};
 use customer_guard::domain::account::{Cloud, PartnerAccount, PartnerKind};
 use customer_guard::domain::customer::Customer;
 use customer_guard::domain::hold::HoldId;
-use customer_guard::domain::ids::{CustomerId, PartnerAccountId, TenantId};
+use customer_guard::domain::ids::{CustomerId, PartnerAccountId, ReplicaId, TenantId};
+use customer_guard::domain::lease::{Lease, Replica};
 use customer_guard::domain::policy::{Night, Pace, SyncPolicy};
 use customer_guard::domain::sync_settings::SyncSettings;
 use customer_guard::operations::accounts::Accounts;
@@ -22,7 +23,7 @@ use customer_guard::simulator::operations::AuditTrail;
 use customer_guard::simulator::partner::Partner;
 use customer_guard::simulator::{Simulator, demo_partners};
 use customer_guard::store::{ConfiguredAccount, Store};
-use customer_guard::sync::Worker;
+use customer_guard::sync::{Setup, Worker};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::net::TcpListener;
@@ -146,7 +147,7 @@ impl World {
         let saved = store.write("configured", async |tx| tx.save_configured_account(&configured).await).await;
         let accounts = Accounts::new(pace);
         accounts.put(&saved.expect("a saved account"));
-        let service = Some(service(&id, &policy, store, &clock, &partner, &root, nature.page_size));
+        let service = Some(service(&id, &policy, store, &clock, &partner, &root, nature.page_size).await);
         let shell = SqliteConnectOptions::new().filename(&database).connect().await.expect("a shell");
         let mut truth = Truth::default();
         for customer in simulator.customers(partner.tenant_id) {
@@ -278,7 +279,8 @@ impl World {
         }
         let (store, _) = Store::open_sqlite(&self.database, self.clock.clone()).await.expect("a store");
         let (policy, page_size) = (&self.policy, self.nature.page_size);
-        self.service = Some(service(&self.account, policy, store, &self.clock, &self.partner, &self.root, page_size));
+        self.service =
+            Some(service(&self.account, policy, store, &self.clock, &self.partner, &self.root, page_size).await);
     }
 }
 
@@ -310,7 +312,7 @@ pub fn caller(enforcement: Enforcement) -> Caller {
     Caller { enforcement, ..Caller::loopback(Some("history")) }
 }
 
-fn service(
+async fn service(
     account: &PartnerAccountId,
     policy: &SyncPolicy,
     store: Store,
@@ -335,8 +337,27 @@ fn service(
         timeouts: upstream::Timeouts::USUAL,
     };
     let center = PartnerCenter::new(settings, clock.clone()).expect("a client");
-    let worker = Worker::new(account.clone(), policy.clone(), NonZeroUsize::MIN, center, store.clone(), clock.clone());
+    let setup = Setup {
+        account: account.clone(),
+        kind: PartnerKind::DirectBill,
+        policy: policy.clone(),
+        concurrency: NonZeroUsize::MIN,
+        upstream: center,
+        webhook: None,
+    };
+    let worker = Worker::new(&setup, lease(&store, account, clock).await, &store, clock);
     Service { store, worker }
+}
+
+/// A service that starts takes over from the one before.
+async fn lease(store: &Store, account: &PartnerAccountId, clock: &Clock) -> Lease {
+    let replica = Replica { id: ReplicaId::mint(clock.now()), name: "history".to_owned() };
+    let accounts = BTreeSet::from([account.clone()]);
+    let shared = store
+        .write("share", async |tx| tx.share_accounts(&replica, &accounts, Duration::ZERO, true).await)
+        .await
+        .expect("the account is taken");
+    Lease { account: account.clone(), epoch: shared.held[account] }
 }
 
 type Statements = &'static [&'static str];

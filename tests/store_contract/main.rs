@@ -55,5 +55,6 @@ mod runs;
 mod webhook_secrets;
 mod run_details;
 mod provenance;
+mod leases;
 mod races;
 mod server;

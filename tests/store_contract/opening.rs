@@ -47,7 +47,7 @@ async fn a_reader_sees_what_is_written_and_writes_nothing(bench: Bench) {
     let reader = Store::open_sqlite_for_reading(&bench.path, bench.clock.clone()).await.expect("it opens beside");
     assert_eq!(reader.customer(&bench.account, made.id).await.expect("the store answers"), Some(made));
     let account = &bench.account;
-    let written = reader.write("no", async |tx| tx.raise_epoch(account).await).await;
+    let written = reader.write("no", async |tx| tx.take_ticket(account).await).await;
     assert!(written.is_err(), "a reader must not write");
 }
 

@@ -176,7 +176,8 @@ fn story(status: &proto::SyncStatus, screen: Screen, now: Timestamp) -> String {
         .row("Held removals", uneasy(status.held_removals, &format!(": customer-guard holds list {account}")))
         .row("Pending links", uneasy(status.pending_links, &format!(": customer-guard links list {account}")))
         .row("Paused", uneasy(status.paused, ""))
-        .row("Throttled until", at(&status.throttled_until));
+        .row("Throttled until", at(&status.throttled_until))
+        .row("Synchronized by", status.replica.clone());
     let throttled = match status.throttles_last_day {
         0 => String::new(),
         times => format!("; told to slow down {times} times in 24 h"),

@@ -66,6 +66,7 @@ pub(super) fn settings(
     Ok(Settings {
         listen,
         database: folder.join("customer-guard.db").into(),
+        replica_name: "demo".to_owned(),
         change_log_retention: 90 * DAY,
         watching: WatchLimits::USUAL,
         portal: usual_portal_link().context("the usual portal link is broken")?,

@@ -267,7 +267,7 @@ pub fn no_randomness() -> Status {
 /// The store failed. Logged here, once; the caller gets a fixed sentence.
 pub fn store(error: &store::Error) -> Status {
     match error {
-        store::Error::Busy | store::Error::Unavailable(_) => {
+        store::Error::Busy | store::Error::Unavailable(_) | store::Error::LeaseLost => {
             tracing::warn!(error = %error, cause = cause(error), "the store cannot be used");
             Problem::new(Code::Unavailable, ErrorReason::StoreUnavailable, "the store cannot be used now")
                 .retry_after(STORE_RETRY)

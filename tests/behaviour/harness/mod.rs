@@ -331,6 +331,7 @@ pub fn settings(plan: &Plan, upstream: &Upstream, database: &Path) -> Settings {
     Settings {
         listen: "127.0.0.1:0".parse().expect("an address"),
         database: database::address(database),
+        replica_name: "behaviour".to_owned(),
         portal: PortalLink::new("https://portal.example/customers/{tenant_id}").expect("a sound template"),
         report_only_callers: plan.report_only_callers.iter().map(ToString::to_string).collect(),
         change_log_retention: plan.change_log_retention,

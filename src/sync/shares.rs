@@ -1,0 +1,123 @@
+//! This process's share of the accounts: says that it is alive, and tells which accounts it may synchronize.
+//!
+//! Who shares a database with others says so every few seconds. Whoever has not for a while is taken to be dead, and the
+//! others take its accounts. A process that could not say so stops by itself, before they do; if it slept through that, it
+//! finds itself unable to write. An embedded file has one process, which has every account for as long as it lives.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::ids::PartnerAccountId;
+use crate::domain::lease::Replica;
+use crate::operations::accounts::Accounts;
+use crate::store::{self, Holding, Store};
+
+/// For how long a replica that said that it is alive is believed.
+const TERM: Duration = Duration::from_secs(15);
+/// How often it says so.
+const SAY_EVERY: Duration = Duration::from_secs(3);
+/// How long before the others stop believing it, it stops by itself.
+const MARGIN: Duration = Duration::from_secs(4);
+/// How long to wait after the store failed.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Keeps this process's share.
+#[derive(Debug)]
+pub struct Shares {
+    store: Store,
+    accounts: Accounts,
+    replica: Replica,
+    holding: watch::Sender<Holding>,
+}
+
+impl Shares {
+    /// Nothing is held yet.
+    pub fn new(store: Store, accounts: Accounts, replica: Replica) -> Self {
+        Self { store, accounts, replica, holding: watch::Sender::default() }
+    }
+
+    /// What is held, as it changes.
+    pub fn holding(&self) -> watch::Receiver<Holding> {
+        self.holding.subscribe()
+    }
+
+    /// Who this process is.
+    pub const fn replica(&self) -> &Replica {
+        &self.replica
+    }
+
+    /// Keeps the share until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut served = self.accounts.changes();
+        let mut changes = self.store.account_changes();
+        let mut believed_until = Instant::now();
+        loop {
+            served.borrow_and_update();
+            changes.borrow_and_update();
+            let begun = Instant::now();
+            let shared = tokio::select! {
+                () = stop.cancelled() => return,
+                shared = self.share(believed_until) => shared,
+            };
+            let pause = match shared {
+                Ok(holding) => {
+                    believed_until = begun + TERM;
+                    self.tell(holding);
+                    SAY_EVERY
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "this replica cannot say that it is alive");
+                    if self.store.is_shared() && Instant::now() + MARGIN >= believed_until {
+                        self.tell(Holding::default());
+                    }
+                    STORE_PAUSE
+                }
+            };
+            let is_alone_and_well = !self.store.is_shared() && pause == SAY_EVERY;
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause), if !is_alone_and_well => {}
+                _ = served.changed() => {}
+                _ = changes.changed() => {}
+            }
+        }
+    }
+
+    fn tell(&self, holding: Holding) {
+        self.holding.send_if_modified(|told| {
+            let is_news = *told != holding;
+            *told = holding;
+            is_news
+        });
+    }
+
+    /// One turn. One that takes longer than the others believe this replica is given up.
+    async fn share(&self, believed_until: Instant) -> Result<Holding, store::Error> {
+        let accounts: BTreeSet<PartnerAccountId> =
+            self.accounts.all().iter().map(|served| served.account.id.clone()).collect();
+        let is_alone = !self.store.is_shared();
+        let Self { store, replica, .. } = self;
+        let shared =
+            store.write("share_accounts", async |tx| tx.share_accounts(replica, &accounts, TERM, is_alone).await);
+        if is_alone {
+            return shared.await;
+        }
+        let patience = (believed_until - MARGIN).max(Instant::now() + SAY_EVERY);
+        tokio::time::timeout_at(patience, shared).await.unwrap_or(Err(store::Error::Busy))
+    }
+}
+
+/// Leaves this replica's accounts to the others at once.
+pub async fn leave(store: &Store, replica: &Replica) {
+    if !store.is_shared() {
+        return;
+    }
+    let id = replica.id;
+    if let Err(error) = store.write("leave", async |tx| tx.leave(id).await).await {
+        tracing::warn!(error = %error, "the others will notice only in a while that this replica is gone");
+    }
+}
