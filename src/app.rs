@@ -202,17 +202,7 @@ impl App {
         }
         let (store, migrated) = Store::open(&settings.database, clock.clone()).await?;
         let page_token_key = store.page_token_key(PageTokens::fresh_key().ok_or(StartError::Randomness)?).await?;
-        let accounts = Accounts::new(settings.api_accounts.pace);
-        for account in &settings.accounts {
-            let configured = account.configured();
-            let saved =
-                store.write("save_configured_account", async |tx| tx.save_configured_account(&configured).await);
-            accounts.put(&saved.await?);
-            adopt(account, settings.sealing_keys.as_ref(), &store).await?;
-        }
-        for kept in store.api_accounts().await? {
-            accounts.put(&kept.record);
-        }
+        let accounts = accounts(&settings, &store).await?;
         let plan = settings.webhook.as_ref().map(|webhook| WebhookPlan {
             public_url: webhook.public_url.clone(),
             replace: None,
@@ -366,6 +356,29 @@ async fn receiver(
     let receiver = Receiver::new(settings.receiver, store.clone(), accounts.clone(), clock.clone())?;
     let (listener, _) = listen(settings.listen).await?;
     Ok((receiver, listener))
+}
+
+/// The accounts of the configuration, which are kept with it, and those of the API.
+async fn accounts(settings: &Settings, store: &Store) -> Result<Accounts, StartError> {
+    let accounts = Accounts::new(settings.api_accounts.pace.clone());
+    let configured: Vec<_> = settings.accounts.iter().map(AccountSettings::configured).collect();
+    let saved = store.write("save_configured_accounts", async |tx| {
+        let mut saved = Vec::with_capacity(configured.len());
+        for account in &configured {
+            saved.push(tx.save_configured_account(account).await?);
+        }
+        Ok::<_, TenantChanged>(saved)
+    });
+    for record in saved.await? {
+        accounts.put(&record);
+    }
+    for account in &settings.accounts {
+        adopt(account, settings.sealing_keys.as_ref(), store).await?;
+    }
+    for kept in store.api_accounts().await? {
+        accounts.put(&kept.record);
+    }
+    Ok(accounts)
 }
 
 /// Takes over the refresh token that the configuration gives the account, if it is a new one.

@@ -30,7 +30,7 @@ const BEGIN_WRITING: &str = "
     BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL lock_timeout = '10s';
     SET LOCAL statement_timeout = '30s';
-    SET LOCAL idle_in_transaction_session_timeout = '60s';
+    SET LOCAL idle_in_transaction_session_timeout = '5s';
     SELECT pg_advisory_xact_lock(6071223490117)";
 
 /// Begins a transaction whose reads all see one state.

@@ -122,6 +122,18 @@ pub struct Setup {
     pub webhook: Option<WebhookPlan>,
 }
 
+/// What passes by itself is no error yet: whoever is refused by a store that is busy tries again.
+fn tell_of(account: &PartnerAccountId, error: &store::Error) {
+    match error {
+        store::Error::Busy | store::Error::Unavailable(_) | store::Error::LeaseLost => {
+            tracing::warn!(account = %account, error = %error, "synchronization waits for the store");
+        }
+        store::Error::Full | store::Error::Backstop(_) | store::Error::Corrupt(_) | store::Error::Failed(_) => {
+            tracing::error!(account = %account, error = %error, "synchronization cannot use the store");
+        }
+    }
+}
+
 impl Worker {
     /// A worker that has not looked at anything yet, and nobody answers questions beside it.
     pub fn new(setup: &Setup, lease: Lease, store: &Store, clock: &Clock) -> Self {
@@ -209,7 +221,7 @@ impl Worker {
             Ok(next) => next,
             Err(Interruption::Upstream(error)) => self.rest(&error).await,
             Err(Interruption::Store(error)) => {
-                tracing::error!(account = %self.account, error = %error, "synchronization cannot use the store");
+                tell_of(&self.account, &error);
                 now.plus(STORE_PAUSE)
             }
         }

@@ -12,6 +12,8 @@
 
 mod calls;
 mod microsoft;
+#[path = "../support/process.rs"]
+#[expect(dead_code, reason = "other suites use other parts of it")]
 mod process;
 mod service;
 mod truth;

@@ -109,6 +109,11 @@ impl Process {
         Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND)
     }
 
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as a power cut would.
     pub fn kill(mut self) {
         self.end();
