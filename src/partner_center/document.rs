@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 /// Members that are never read (FACTS 3.1, 5.2): the password of a new customer, and what an audit record changed.
 const NEVER_READ: [&str; 3] = ["usercredentials", "resourceoldvalue", "resourcenewvalue"];
 
+/// JSON's only way to write a NUL.
+const NUL: &[u8] = b"\\u0000";
+
 /// A member that is not of the type it should be; holds its name, never its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{member}` is not {wanted}")]
@@ -35,10 +38,13 @@ impl Document {
         serde_json::from_slice(bare).map(|Folded(value)| Self(value)).map_err(|_| NotJson)
     }
 
-    /// Reads a body of many items, of which one may hold half a character: that text gets a replacement character
-    /// instead of costing the whole page.
+    /// Reads a body of many items, of which one may hold half a character, or a NUL, which not every database keeps: that text
+    /// gets a replacement character instead of costing the whole page.
     pub(super) fn read_forgiving(body: &[u8]) -> Result<Self, NotJson> {
-        Self::read(body).or_else(|_| Self::read(&without_lone_surrogates(body)))
+        if body.windows(NUL.len()).any(|escape| escape == NUL) {
+            return Self::read(&repaired(body));
+        }
+        Self::read(body).or_else(|_| Self::read(&repaired(body)))
     }
 
     /// The document as an object, if it is one.
@@ -180,8 +186,8 @@ impl<'de> Visitor<'de> for FoldingVisitor {
     }
 }
 
-/// Replaces `\u` escapes that are half of a surrogate pair without the other half.
-fn without_lone_surrogates(body: &[u8]) -> Vec<u8> {
+/// Replaces `\u` escapes that are half of a surrogate pair without the other half, and those that are a NUL.
+fn repaired(body: &[u8]) -> Vec<u8> {
     let mut repaired = body.to_vec();
     let mut place = 0;
     while place < body.len() {
@@ -191,7 +197,7 @@ fn without_lone_surrogates(body: &[u8]) -> Vec<u8> {
         }
         match (escaped_unit(body, place), escaped_unit(body, place + 6)) {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => place += 12,
-            (Some(0xd800..=0xdfff), _) => {
+            (Some(0 | 0xd800..=0xdfff), _) => {
                 repaired[place..place + 6].copy_from_slice(b"\\ufffd");
                 place += 6;
             }
@@ -275,6 +281,17 @@ mod tests {
         assert_eq!(item.text("b"), Ok("\\ud800"));
         assert_eq!(item.text("c"), Ok("\u{1f600}"));
         assert_eq!(item.text("d"), Ok("\u{fffd}\u{fffd}\\"));
+    }
+
+    #[test]
+    fn a_nul_costs_only_the_text_it_is_in() {
+        let body = br#"{"items":[{"a":"x\u0000","b":"\\u0000","c":"\u0000\ud800"}]}"#;
+        let document = Document::read_forgiving(body).expect("a document");
+        let mut items = document.object().expect("an object").list("items").expect("well typed").expect("a list");
+        let item = items.next().flatten().expect("an item");
+        assert_eq!(item.text("a"), Ok("x\u{fffd}"));
+        assert_eq!(item.text("b"), Ok("\\u0000"));
+        assert_eq!(item.text("c"), Ok("\u{fffd}\u{fffd}"));
     }
 
     #[test]

@@ -133,6 +133,7 @@ impl Store {
         let mut reading = self.backend.begin_reading().await?;
         let (horizon, head) = known(&statement(KNOWN).fetch_one(&mut reading).await?)?;
         if after < horizon || after > head {
+            reading.commit().await?;
             return Ok(ChangesAfter::NotKept);
         }
         let until = ChangePosition(after.0.saturating_add(LOOKED_AT).min(head.0));
@@ -142,6 +143,7 @@ impl Store {
         let firsts = firsts(changed, seen);
         let histories = histories(&mut reading, &firsts).await?;
         let mut customers = customers(&mut reading, &firsts).await?;
+        reading.commit().await?;
         let mut changes = Vec::with_capacity(firsts.len());
         for (number, (first, history)) in firsts.iter().zip(histories).enumerate() {
             let of_nobody = || Error::Corrupt(format!("change {} is of no customer", first.position));

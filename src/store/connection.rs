@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Sqlite, Transaction};
 
 use crate::store::Error;
 use crate::store::postgres::PostgresTransaction;
+use crate::store::server::Server;
 
 /// The engine of a store.
 #[derive(Clone)]
@@ -20,15 +20,15 @@ pub(super) enum Backend {
         _lock: Option<Arc<std::fs::File>>,
     },
     /// A server that others may use as well.
-    Postgres(PgPool),
+    Postgres(Server),
 }
 
 /// Where a statement runs.
 pub(super) enum Access<'c> {
     SqlitePool(&'c SqlitePool),
     Sqlite(&'c mut SqliteConnection),
-    PostgresPool(&'c PgPool),
-    Postgres(&'c mut PgConnection),
+    PostgresServer(&'c Server),
+    Postgres(&'c mut PostgresTransaction),
 }
 
 /// An open transaction.
@@ -43,7 +43,7 @@ impl Backend {
         Ok(match self {
             // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
             Self::Sqlite { writer, .. } => Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Connection::Postgres(PostgresTransaction::begin_writing(pool).await?),
+            Self::Postgres(server) => Connection::Postgres(PostgresTransaction::begin_writing(server).await?),
         })
     }
 
@@ -51,7 +51,7 @@ impl Backend {
     pub(super) async fn begin_reading(&self) -> Result<Connection, Error> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Connection::Sqlite(readers.begin_with("BEGIN DEFERRED").await?),
-            Self::Postgres(pool) => Connection::Postgres(PostgresTransaction::begin_reading(pool).await?),
+            Self::Postgres(server) => Connection::Postgres(PostgresTransaction::begin_reading(server).await?),
         })
     }
 
@@ -78,7 +78,7 @@ impl Backend {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(server) => server.close().await,
         }
     }
 }
@@ -108,7 +108,7 @@ impl<'c> From<&'c Backend> for Access<'c> {
     fn from(backend: &'c Backend) -> Self {
         match backend {
             Backend::Sqlite { readers, .. } => Self::SqlitePool(readers),
-            Backend::Postgres(pool) => Self::PostgresPool(pool),
+            Backend::Postgres(server) => Self::PostgresServer(server),
         }
     }
 }
@@ -117,7 +117,7 @@ impl<'c> From<&'c mut Connection> for Access<'c> {
     fn from(connection: &'c mut Connection) -> Self {
         match connection {
             Connection::Sqlite(transaction) => Self::Sqlite(transaction),
-            Connection::Postgres(transaction) => Self::Postgres(transaction.connection()),
+            Connection::Postgres(transaction) => Self::Postgres(transaction),
         }
     }
 }

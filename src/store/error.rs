@@ -45,14 +45,24 @@ mod sqlite_code {
     pub const NOT_A_DATABASE: u32 = 26;
 }
 
+impl Error {
+    /// A database that is only read, or that reads only.
+    pub(super) fn reads_only() -> Self {
+        Self::Unavailable(Cause("the database takes no writes".to_owned()))
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => from_database(database.as_ref()),
             sqlx::Error::PoolTimedOut => Self::Busy,
-            sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
-                Self::Unavailable(Cause(error.to_string()))
-            }
+            // A protocol that is broken off in the middle is a connection that is lost.
+            sqlx::Error::PoolClosed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::WorkerCrashed => Self::Unavailable(Cause(error.to_string())),
             sqlx::Error::ColumnDecode { index, .. } => Self::Corrupt(format!("column {index} has another type")),
             _ => Self::Failed(Cause(error.to_string())),
         }
@@ -84,20 +94,69 @@ fn from_sqlite(error: &dyn sqlx::error::DatabaseError) -> Error {
     }
 }
 
+fn from_postgres(error: &PgDatabaseError) -> Error {
+    from_sqlstate(error.code(), error.message())
+}
+
 /// By the classes of SQLSTATE. The message holds no value of a row, but for class 22, which quotes what it cannot read; the
 /// detail holds the whole row, and is left out.
-fn from_postgres(error: &PgDatabaseError) -> Error {
-    let (code, message) = (error.code(), error.message());
-    match (&code[..code.len().min(2)], code) {
-        // A serialization failure, a deadlock, a lock or a statement that took too long.
-        (_, "40001" | "40P01" | "55P03" | "57014") => Error::Busy,
+fn from_sqlstate(code: &str, message: &str) -> Error {
+    let cause = || Cause(message.to_owned());
+    match (code.get(..2).unwrap_or_default(), code) {
         (_, "53100") => Error::Full,
-        // A standby, or a server that is told to write nothing.
-        (_, "25006") => Error::Unavailable(Cause(message.to_owned())),
-        // Connections, resources, operators, the system itself.
-        ("08" | "53" | "57" | "58", _) => Error::Unavailable(Cause(message.to_owned())),
+        // An integrity that fails at the end is a mistake; the rest of its class is bad luck, as is a lock or a statement that
+        // took too long.
+        (_, "40002") => Error::Failed(cause()),
+        (_, "40003") => Error::Unavailable(cause()),
+        ("40", _) | (_, "55P03" | "57014") => Error::Busy,
+        // A standby, or a server that is told to write nothing; somebody who was silent for too long in a transaction, or in
+        // all; a database that is not there yet.
+        (_, "25006" | "25P03" | "25P04" | "3D000") => Error::Unavailable(cause()),
+        // Connections, who may connect, resources, operators, the system itself.
+        ("08" | "28" | "53" | "57" | "58", _) => Error::Unavailable(cause()),
         ("XX", "XX001" | "XX002") => Error::Corrupt(message.to_owned()),
         ("22", _) => Error::Failed(Cause(format!("a value was refused, SQLSTATE {code}"))),
-        _ => Error::Failed(Cause(message.to_owned())),
+        _ => Error::Failed(cause()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_retry_can_cure_is_told_from_what_it_cannot() {
+        let retried = [
+            "08000", "08001", "08003", "08004", "08006", "08P01", "25006", "25P03", "28000", "28P01", "3D000", "40000",
+            "40001", "40003", "40P01", "53000", "53200", "53300", "53400", "55P03", "57000", "57014", "57P01", "57P02",
+            "57P03", "57P04", "57P05", "58000", "58030",
+        ];
+        for code in retried {
+            let error = from_sqlstate(code, "");
+            assert!(matches!(error, Error::Busy | Error::Unavailable(_)), "{code}: {error:?}");
+        }
+        for code in ["22021", "22P02", "23505", "25P02", "40002", "42501", "42601", "42703", "42P01", "XX000", ""] {
+            let error = from_sqlstate(code, "");
+            assert!(matches!(error, Error::Failed(_)), "{code}: {error:?}");
+        }
+        assert!(matches!(from_sqlstate("53100", ""), Error::Full));
+        assert!(matches!(from_sqlstate("XX001", ""), Error::Corrupt(_)));
+        for error in [
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::PoolClosed,
+            sqlx::Error::Io(std::io::ErrorKind::UnexpectedEof.into()),
+            sqlx::Error::Tls("no certificate".into()),
+            sqlx::Error::Protocol("broken off".to_owned()),
+        ] {
+            let error = Error::from(error);
+            assert!(matches!(error, Error::Busy | Error::Unavailable(_)), "{error:?}");
+        }
+        assert!(matches!(Error::from(sqlx::Error::RowNotFound), Error::Failed(_)));
+    }
+
+    #[test]
+    fn a_refused_value_is_not_quoted() {
+        let error = from_sqlstate("22P02", "invalid input syntax: ada@example.com");
+        assert!(!format!("{error:?}").contains("ada@example.com"), "{error:?}");
     }
 }

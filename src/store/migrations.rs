@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
-use sqlx::postgres::{PgConnection, PgPool};
+use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::SqlitePool;
+use sqlx::{SqlSafeStr, Transaction};
+
+use crate::store::server::Server;
 
 /// Number, name and text of a migration.
 type Step = (i64, &'static str, &'static str);
@@ -50,6 +52,10 @@ const POSTGRES: [Step; SQLITE.len()] = [
     (16, "replicas", include_str!("../../migrations/postgres/0016_replicas.sql")),
 ];
 
+/// Waits for the others who bring the schema up to date. The number is the name of the lock; it ends with the transaction.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(6071223490118)";
+const FORGET_STATEMENTS: &str = "DEALLOCATE ALL";
+
 /// Why the schema cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
@@ -88,18 +94,25 @@ pub(super) async fn run_on_sqlite(pool: &SqlitePool) -> Result<Migrated, Migrati
     Ok(Migrated { from, to: known() })
 }
 
-/// The same for PostgreSQL. Holds the lock of the migrations meanwhile, so that of several processes that start at once one
-/// brings the schema up to date and the others find it so.
-pub(super) async fn run_on_postgres(pool: &PgPool) -> Result<Migrated, MigrationError> {
-    let mut connection = pool.acquire().await.map_err(MigrationError::Unreadable)?;
-    connection.lock().await.map_err(MigrationError::Failed)?;
-    let migrated = run_locked(&mut connection).await;
-    // Whatever came of it; a connection that cannot even unlock is closed, which unlocks as well.
-    match connection.unlock().await {
-        Ok(()) => drop(connection),
-        Err(_) => drop(connection.detach()),
-    }
-    migrated
+/// The same for PostgreSQL, all in one transaction that holds the lock of the migrations, so that of several processes that
+/// start at once one brings the schema up to date and the others find it so. A lock of the session would stay with a pooler.
+pub(super) async fn run_on_postgres(server: &Server) -> Result<Migrated, MigrationError> {
+    let mut transaction = begun(server).await?;
+    sqlx::raw_sql(LOCK).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
+    let migrated = run_locked(&mut transaction).await?;
+    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
+    transaction.commit().await.map_err(MigrationError::Unreadable)?;
+    Ok(migrated)
+}
+
+/// The first transaction on a connection that nobody uses afterwards. The migrations prepare statements whatever the address
+/// says, and a pooler would give them to somebody else: whatever such a process left there is forgotten first.
+async fn begun(server: &Server) -> Result<Transaction<'static, Postgres>, MigrationError> {
+    let mut connection = server.pool().acquire().await.map_err(MigrationError::Unreadable)?;
+    connection.close_on_drop();
+    let mut transaction = Transaction::begin(connection, None).await.map_err(MigrationError::Unreadable)?;
+    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
+    Ok(transaction)
 }
 
 async fn run_locked(connection: &mut PgConnection) -> Result<Migrated, MigrationError> {
@@ -124,8 +137,12 @@ pub(super) async fn require_known_to_sqlite(pool: &SqlitePool) -> Result<i64, Mi
 }
 
 /// The schema of a PostgreSQL database, unless it is newer than this release's.
-pub(super) async fn require_known_to_postgres(pool: &PgPool) -> Result<i64, MigrationError> {
-    require_known(&mut *pool.acquire().await.map_err(MigrationError::Unreadable)?).await
+pub(super) async fn require_known_to_postgres(server: &Server) -> Result<i64, MigrationError> {
+    let mut transaction = begun(server).await?;
+    let found = require_known(&mut *transaction).await?;
+    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
+    transaction.commit().await.map_err(MigrationError::Unreadable)?;
+    Ok(found)
 }
 
 async fn require_known(connection: &mut impl Migrate) -> Result<i64, MigrationError> {

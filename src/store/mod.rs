@@ -22,6 +22,7 @@ mod decisions;
 mod doubts;
 mod error;
 mod former_webhook_paths;
+mod hosts;
 mod leases;
 mod likeness;
 mod listed;
@@ -38,6 +39,7 @@ mod reseller_map;
 mod resellers;
 mod row;
 mod run_costs;
+mod server;
 mod settling;
 mod sqlite;
 mod statement;
@@ -135,18 +137,18 @@ impl Store {
 
     /// Opens a PostgreSQL database and brings its schema up to date. Several processes may do so at once.
     pub async fn open_postgres(url: &SecretString, clock: Clock) -> Result<(Self, Migrated), StartError> {
-        let pool = postgres::open(url.expose_secret()).await?;
-        let migrated = migrations::run_on_postgres(&pool).await?;
-        let store = Self { backend: Backend::Postgres(pool), clock, wakeups: Wakeups::default(), lease: None };
+        let server = postgres::open(url.expose_secret()).await?;
+        let migrated = migrations::run_on_postgres(&server).await?;
+        let store = Self { backend: Backend::Postgres(server), clock, wakeups: Wakeups::default(), lease: None };
         store.make_match_keys().await?;
         Ok((store, migrated))
     }
 
     /// Opens a PostgreSQL database to look at it, also while services have it: its schema is left as it is.
     pub async fn open_postgres_for_reading(url: &SecretString, clock: Clock) -> Result<Self, StartError> {
-        let pool = postgres::open_for_reading(url.expose_secret()).await?;
-        migrations::require_known_to_postgres(&pool).await?;
-        Ok(Self { backend: Backend::Postgres(pool), clock, wakeups: Wakeups::default(), lease: None })
+        let server = postgres::open_for_reading(url.expose_secret()).await?;
+        migrations::require_known_to_postgres(&server).await?;
+        Ok(Self { backend: Backend::Postgres(server), clock, wakeups: Wakeups::default(), lease: None })
     }
 
     /// Opens the embedded database to look at it, also while a service has it: every write fails.

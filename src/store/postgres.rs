@@ -7,31 +7,37 @@
 //! Readers take no lock and wait for nobody. To let accounts write side by side, this lock becomes one per account, and the
 //! change log one of its own that is held from the first position until the commit.
 
-use std::str::FromStr;
+use std::future::Future;
 use std::time::Duration;
 
+use futures::stream::{BoxStream, unfold};
+use futures::{Stream, TryStreamExt};
+use sqlx::Row;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, Postgres};
+use sqlx::postgres::{PgConnection, PgPool, Postgres};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use crate::store::Error;
+use crate::store::hosts::why;
+use crate::store::server::{Server, silent};
 
 /// The oldest server that is supported: 14.
 const OLDEST_SERVER: i64 = 140_000;
-/// Connections of one process.
-const CONNECTIONS: u32 = 16;
-/// How long a statement waits for a connection.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
-/// How many literals a connection keeps prepared.
-const STATEMENTS: usize = 512;
+/// How long the server may take to answer a statement: longer than it allows itself. Then nobody is there any more.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
+/// How long it may take to give a writer its turn, likewise.
+const TURN_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// Begins a write transaction and waits for its turn, in one round trip. The number is the name of the lock. Says nothing of
-/// READ WRITE: that would overrule a connection that only looks.
+/// Begins a write transaction and waits for its turn, in one round trip; answers whether it can write at all. The number is the
+/// name of the lock. Says nothing of READ WRITE: that would overrule a server that is told to write nothing. Whoever holds the
+/// lock and says nothing for five seconds is frozen or cut off, and loses it.
 const BEGIN_WRITING: &str = "
     BEGIN ISOLATION LEVEL READ COMMITTED;
     SET LOCAL lock_timeout = '10s';
     SET LOCAL statement_timeout = '30s';
     SET LOCAL idle_in_transaction_session_timeout = '5s';
-    SELECT pg_advisory_xact_lock(6071223490117)";
+    SELECT pg_advisory_xact_lock(6071223490117), current_setting('transaction_read_only') AS read_only";
 
 /// Begins a transaction whose reads all see one state.
 const BEGIN_READING: &str = "
@@ -69,37 +75,27 @@ pub enum ServerError {
 }
 
 /// Opens a database that exists.
-pub(super) async fn open(url: &str) -> Result<PgPool, ServerError> {
-    let pool = pool().max_connections(CONNECTIONS).connect_with(options(url)?).await.map_err(unreachable)?;
-    require_version(&pool).await?;
-    Ok(pool)
+pub(super) async fn open(url: &str) -> Result<Server, ServerError> {
+    let server = Server::connect(url, false).await?;
+    require_version(server.pool()).await?;
+    Ok(server)
 }
 
 /// Opens a database that exists, to look at it: every write fails.
-pub(super) async fn open_for_reading(url: &str) -> Result<PgPool, ServerError> {
-    let options = options(url)?.options([("default_transaction_read_only", "on")]);
-    let pool = pool().max_connections(4).connect_with(options).await.map_err(unreachable)?;
-    require_version(&pool).await?;
-    Ok(pool)
-}
-
-fn options(url: &str) -> Result<PgConnectOptions, ServerError> {
-    let options = PgConnectOptions::from_str(url).map_err(|_| ServerError::Address)?;
-    Ok(options.application_name("customer-guard").statement_cache_capacity(STATEMENTS))
-}
-
-fn pool() -> PgPoolOptions {
-    PgPoolOptions::new().min_connections(1).acquire_timeout(CONNECTION_TIMEOUT)
+pub(super) async fn open_for_reading(url: &str) -> Result<Server, ServerError> {
+    let server = Server::connect(url, true).await?;
+    require_version(server.pool()).await?;
+    Ok(server)
 }
 
 async fn require_version(pool: &PgPool) -> Result<(), ServerError> {
     const ASK: &str = "
         SELECT current_setting('server_version_num')::BIGINT AS number, current_setting('server_version') AS version,
                current_setting('server_encoding') AS encoding";
-    let row = sqlx::query(ASK).fetch_one(pool).await.map_err(unreachable)?;
-    let number: i64 = sqlx::Row::try_get(&row, "number").map_err(unreachable)?;
-    let found: String = sqlx::Row::try_get(&row, "version").map_err(unreachable)?;
-    let encoding: String = sqlx::Row::try_get(&row, "encoding").map_err(unreachable)?;
+    let row = sqlx::raw_sql(ASK).fetch_one(pool).await.map_err(unreachable)?;
+    let number: i64 = row.try_get("number").map_err(unreachable)?;
+    let found: String = row.try_get("version").map_err(unreachable)?;
+    let encoding: String = row.try_get("encoding").map_err(unreachable)?;
     if number < OLDEST_SERVER {
         return Err(ServerError::TooOld { found });
     }
@@ -109,23 +105,60 @@ async fn require_version(pool: &PgPool) -> Result<(), ServerError> {
     Ok(())
 }
 
-/// An open transaction. One that is dropped, or whose beginning is, ends with its connection: sqlx would return a connection
-/// to the pool that has begun without its knowing, and everybody would wait for the lock that it holds.
-pub(super) struct PostgresTransaction(Option<PoolConnection<Postgres>>);
+/// A connection that somebody has to himself: for an open transaction, or for one statement.
+///
+/// One that is dropped before its end, or over which something went wrong, ends with its connection: sqlx would return a
+/// connection to the pool that has begun without its knowing, and everybody would wait for the lock that it holds; and over
+/// one that the server has left, the pool would wait for an answer.
+pub(super) struct PostgresTransaction {
+    connection: Option<PoolConnection<Postgres>>,
+    has_begun: bool,
+    is_broken: bool,
+    keeps_statements: bool,
+    // Kept until the connection is given back.
+    _turn: Option<OwnedSemaphorePermit>,
+}
 
 impl PostgresTransaction {
-    pub(super) async fn begin_writing(pool: &PgPool) -> Result<Self, Error> {
-        Self::begin(pool, BEGIN_WRITING).await
-    }
-
-    pub(super) async fn begin_reading(pool: &PgPool) -> Result<Self, Error> {
-        Self::begin(pool, BEGIN_READING).await
-    }
-
-    async fn begin(pool: &PgPool, text: &'static str) -> Result<Self, Error> {
-        let mut begun = Self(Some(pool.acquire().await?));
-        begun.say(text).await?;
+    pub(super) async fn begin_writing(server: &Server) -> Result<Self, Error> {
+        if server.only_looks() {
+            return Err(Error::reads_only());
+        }
+        let turn = server.turn().await?;
+        let mut begun = Self::on(server, Some(turn)).await?;
+        begun.has_begun = true;
+        let answer = sqlx::raw_sql(BEGIN_WRITING).fetch_one(begun.connection());
+        let answer = timeout(TURN_TIMEOUT, answer).await;
+        let answer = begun.heard(answer.unwrap_or_else(|_| Err(silent())))?;
+        if answer.try_get::<String, _>("read_only")? != "off" {
+            drop(begun);
+            server.is_suspect().await;
+            return Err(Error::reads_only());
+        }
         Ok(begun)
+    }
+
+    pub(super) async fn begin_reading(server: &Server) -> Result<Self, Error> {
+        let mut begun = Self::on(server, None).await?;
+        begun.has_begun = true;
+        begun.say(BEGIN_READING).await?;
+        Ok(begun)
+    }
+
+    /// For one statement that reads. It needs no transaction, unless a pooler could give the two halves of a prepared statement
+    /// different connections, or nothing may be written.
+    pub(super) async fn for_one_read(server: &Server) -> Result<Self, Error> {
+        if server.keeps_statements() && !server.only_looks() {
+            Self::on(server, None).await
+        } else {
+            Self::begin_reading(server).await
+        }
+    }
+
+    async fn on(server: &Server, turn: Option<OwnedSemaphorePermit>) -> Result<Self, Error> {
+        let connection = Some(server.acquire().await?);
+        let keeps_statements = server.keeps_statements();
+        Ok(Self { connection, has_begun: false, is_broken: false, keeps_statements, _turn: turn })
     }
 
     pub(super) async fn commit(self) -> Result<(), Error> {
@@ -133,30 +166,84 @@ impl PostgresTransaction {
     }
 
     pub(super) async fn rollback(self) -> Result<(), Error> {
-        self.end("ROLLBACK").await
+        // Nobody is there to be told; whoever notices that we are gone rolls back.
+        if self.is_broken { Ok(()) } else { self.end("ROLLBACK").await }
     }
 
     async fn end(mut self, text: &'static str) -> Result<(), Error> {
-        self.say(text).await?;
+        if self.is_broken {
+            return Err(Error::from(silent()));
+        }
+        if self.has_begun {
+            self.say(text).await?;
+        }
         // Back to the pool.
-        drop(self.0.take());
+        drop(self.connection.take());
         Ok(())
     }
 
     async fn say(&mut self, text: &'static str) -> Result<(), Error> {
-        sqlx::raw_sql(text).execute(self.connection()).await?;
-        Ok(())
+        let said = timeout(ANSWER_TIMEOUT, sqlx::raw_sql(text).execute(self.connection())).await;
+        self.heard(said.unwrap_or_else(|_| Err(silent()))).map(|_| ())
     }
 
-    pub(super) fn connection(&mut self) -> &mut PgConnection {
-        // Invariant: only the end takes it, and nothing is left then to ask for it.
-        self.0.as_deref_mut().expect("an open transaction has a connection")
+    /// Asks over this connection, and gives up when no answer comes.
+    pub(super) async fn ask<'c, T, F>(
+        &'c mut self,
+        question: impl FnOnce(&'c mut PgConnection) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>> + 'c,
+        T: 'c,
+    {
+        let (connection, is_broken) = self.parts();
+        let answer = timeout(ANSWER_TIMEOUT, question(connection)).await;
+        heard(answer.unwrap_or_else(|_| Err(silent())), is_broken)
     }
+
+    fn heard<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, Error> {
+        heard(answer, &mut self.is_broken)
+    }
+
+    fn connection(&mut self) -> &mut PgConnection {
+        self.parts().0
+    }
+
+    /// Whether statements may be kept prepared.
+    pub(super) const fn keeps_statements(&self) -> bool {
+        self.keeps_statements
+    }
+
+    /// As [`ask`](Self::ask), for answers that come one after the other.
+    pub(super) fn ask_for_many<'c, T: 'c>(
+        &'c mut self,
+        question: impl FnOnce(&'c mut PgConnection) -> BoxStream<'c, Result<T, sqlx::Error>>,
+    ) -> impl Stream<Item = Result<T, Error>> + Send + 'c {
+        let (connection, is_broken) = self.parts();
+        unfold((question(connection), is_broken), async |(mut answers, is_broken)| {
+            let next = timeout(ANSWER_TIMEOUT, answers.try_next()).await.unwrap_or_else(|_| Err(silent()));
+            let answer = heard(next, is_broken).transpose()?;
+            Some((answer, (answers, is_broken)))
+        })
+    }
+
+    /// The connection, and whether it is left.
+    fn parts(&mut self) -> (&mut PgConnection, &mut bool) {
+        // Invariant: only the end takes it, and nothing is left then to ask for it.
+        (self.connection.as_deref_mut().expect("an open transaction has a connection"), &mut self.is_broken)
+    }
+}
+
+/// An answer; over a connection that failed nothing more is said.
+fn heard<T>(answer: Result<T, sqlx::Error>, is_broken: &mut bool) -> Result<T, Error> {
+    let answer = answer.map_err(Error::from);
+    *is_broken |= matches!(answer, Err(Error::Unavailable(_)));
+    answer
 }
 
 impl Drop for PostgresTransaction {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        if let Some(connection) = self.connection.take() {
             drop(connection.detach());
         }
     }
@@ -164,8 +251,5 @@ impl Drop for PostgresTransaction {
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 fn unreachable(error: sqlx::Error) -> ServerError {
-    match &error {
-        sqlx::Error::Database(database) => ServerError::Unreachable(database.message().to_owned()),
-        _ => ServerError::Unreachable(error.to_string()),
-    }
+    ServerError::Unreachable(why(&error))
 }

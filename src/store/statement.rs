@@ -13,7 +13,8 @@ use sqlx::sqlite::{Sqlite, SqliteArguments};
 use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::store::Error;
-use crate::store::connection::Access;
+use crate::store::connection::{Access, Connection};
+use crate::store::postgres::PostgresTransaction;
 use crate::store::row::{Column, Row};
 
 /// One statement in the words of each engine.
@@ -137,8 +138,17 @@ impl<'q> Statement<'q> {
         Ok(match on.into() {
             Access::SqlitePool(pool) => self.for_sqlite()?.execute(pool).await?.rows_affected(),
             Access::Sqlite(connection) => self.for_sqlite()?.execute(connection).await?.rows_affected(),
-            Access::PostgresPool(pool) => self.for_postgres()?.execute(pool).await?.rows_affected(),
-            Access::Postgres(connection) => self.for_postgres()?.execute(connection).await?.rows_affected(),
+            Access::PostgresServer(server) => {
+                let query = self.for_postgres(server.keeps_statements())?;
+                let mut one = PostgresTransaction::for_one_read(server).await?;
+                let done = one.ask(|connection| query.execute(connection)).await?;
+                one.commit().await?;
+                done.rows_affected()
+            }
+            Access::Postgres(transaction) => {
+                let query = self.for_postgres(transaction.keeps_statements())?;
+                transaction.ask(|connection| query.execute(connection)).await?.rows_affected()
+            }
         })
     }
 
@@ -147,8 +157,17 @@ impl<'q> Statement<'q> {
         Ok(match on.into() {
             Access::SqlitePool(pool) => self.for_sqlite()?.fetch_optional(pool).await?.map(Row::Sqlite),
             Access::Sqlite(connection) => self.for_sqlite()?.fetch_optional(connection).await?.map(Row::Sqlite),
-            Access::PostgresPool(pool) => self.for_postgres()?.fetch_optional(pool).await?.map(Row::Postgres),
-            Access::Postgres(connection) => self.for_postgres()?.fetch_optional(connection).await?.map(Row::Postgres),
+            Access::PostgresServer(server) => {
+                let query = self.for_postgres(server.keeps_statements())?;
+                let mut one = PostgresTransaction::for_one_read(server).await?;
+                let found = one.ask(|connection| query.fetch_optional(connection)).await?;
+                one.commit().await?;
+                found.map(Row::Postgres)
+            }
+            Access::Postgres(transaction) => {
+                let query = self.for_postgres(transaction.keeps_statements())?;
+                transaction.ask(|connection| query.fetch_optional(connection)).await?.map(Row::Postgres)
+            }
         })
     }
 
@@ -167,22 +186,32 @@ impl<'q> Statement<'q> {
         Ok(match on.into() {
             Access::SqlitePool(pool) => rows(self.for_sqlite()?.fetch_all(pool).await?, Row::Sqlite),
             Access::Sqlite(connection) => rows(self.for_sqlite()?.fetch_all(connection).await?, Row::Sqlite),
-            Access::PostgresPool(pool) => rows(self.for_postgres()?.fetch_all(pool).await?, Row::Postgres),
-            Access::Postgres(connection) => rows(self.for_postgres()?.fetch_all(connection).await?, Row::Postgres),
+            Access::PostgresServer(server) => {
+                let query = self.for_postgres(server.keeps_statements())?;
+                let mut one = PostgresTransaction::for_one_read(server).await?;
+                let found = one.ask(|connection| query.fetch_all(connection)).await?;
+                one.commit().await?;
+                rows(found, Row::Postgres)
+            }
+            Access::Postgres(transaction) => {
+                let query = self.for_postgres(transaction.keeps_statements())?;
+                rows(transaction.ask(|connection| query.fetch_all(connection)).await?, Row::Postgres)
+            }
         })
     }
 
-    /// Runs it and returns its rows one after the other, for those that are many.
-    pub(super) fn fetch<'c>(self, on: impl Into<Access<'c>>) -> BoxStream<'c, Result<Row, Error>>
+    /// Runs it in a transaction and returns its rows one after the other, for those that are many.
+    pub(super) fn fetch<'c>(self, on: &'c mut Connection) -> BoxStream<'c, Result<Row, Error>>
     where
         'q: 'c,
     {
-        let on = on.into();
         let opened = match on {
-            Access::SqlitePool(pool) => self.for_sqlite().map(|query| sqlite_rows(query.fetch(pool))),
-            Access::Sqlite(connection) => self.for_sqlite().map(|query| sqlite_rows(query.fetch(connection))),
-            Access::PostgresPool(pool) => self.for_postgres().map(|query| postgres_rows(query.fetch(pool))),
-            Access::Postgres(connection) => self.for_postgres().map(|query| postgres_rows(query.fetch(connection))),
+            Connection::Sqlite(connection) => {
+                self.for_sqlite().map(|query| sqlite_rows(query.fetch(&mut **connection)))
+            }
+            Connection::Postgres(transaction) => self.for_postgres(transaction.keeps_statements()).map(|query| {
+                transaction.ask_for_many(|connection| query.fetch(connection)).map_ok(Row::Postgres).boxed()
+            }),
         };
         opened.unwrap_or_else(|error| futures::stream::once(async move { Err(error) }).boxed())
     }
@@ -203,7 +232,7 @@ impl<'q> Statement<'q> {
         Ok(sqlx::query_with(text, arguments).persistent(is_literal))
     }
 
-    fn for_postgres(self) -> Result<Query<'static, Postgres, PgArguments>, Error> {
+    fn for_postgres(self, keeps_statements: bool) -> Result<Query<'static, Postgres, PgArguments>, Error> {
         let mut arguments = PgArguments::default();
         arguments.reserve(self.values.len(), 0);
         for value in self.values {
@@ -216,7 +245,7 @@ impl<'q> Statement<'q> {
             added.map_err(sqlx::Error::Encode)?;
         }
         let (text, is_literal) = self.text.of(|text| text.postgres);
-        Ok(sqlx::query_with(text, arguments).persistent(is_literal))
+        Ok(sqlx::query_with(text, arguments).persistent(is_literal && keeps_statements))
     }
 }
 
@@ -239,10 +268,4 @@ fn sqlite_rows<'c>(
     found: BoxStream<'c, Result<sqlx::sqlite::SqliteRow, sqlx::Error>>,
 ) -> BoxStream<'c, Result<Row, Error>> {
     found.map_ok(Row::Sqlite).map_err(Error::from).boxed()
-}
-
-fn postgres_rows<'c>(
-    found: BoxStream<'c, Result<sqlx::postgres::PgRow, sqlx::Error>>,
-) -> BoxStream<'c, Result<Row, Error>> {
-    found.map_ok(Row::Postgres).map_err(Error::from).boxed()
 }

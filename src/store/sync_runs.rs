@@ -236,20 +236,23 @@ impl Store {
             UNION ALL
             SELECT p.tenant_id FROM pending_link p WHERE p.account = $1 AND p.noted_at < $2";
         let mut listed: HashSet<_> = last.iter().map(|customer| *customer.tenant_id.uuid().as_bytes()).collect();
-        let mut pages = statement(PAGES).bind(run.account.as_str()).bind(run.id.to_string()).fetch(&self.backend);
+        let mut reading = self.backend.begin_reading().await?;
+        let mut pages = statement(PAGES).bind(run.account.as_str()).bind(run.id.to_string()).fetch(&mut reading);
         while let Some(row) = pages.try_next().await? {
             let ids: &[u8] = row.try_get(0)?;
             listed.extend(ids.chunks_exact(16).filter_map(|id| <[u8; 16]>::try_from(id).ok()));
         }
         drop(pages);
         let mut missing = Vec::new();
-        let mut known = statement(KNOWN).bind(run.account.as_str()).bind(run.started_at.micros()).fetch(&self.backend);
+        let mut known = statement(KNOWN).bind(run.account.as_str()).bind(run.started_at.micros()).fetch(&mut reading);
         while let Some(row) = known.try_next().await? {
             let tenant = tenant(row.try_get(0)?)?;
             if !listed.contains(tenant.uuid().as_bytes()) {
                 missing.push(tenant);
             }
         }
+        drop(known);
+        reading.commit().await?;
         Ok(missing)
     }
 }

@@ -18,6 +18,7 @@ mod report_only;
 mod refusal_details;
 mod decisions;
 mod bad_input;
+mod nul_characters;
 mod links;
 mod full_sync;
 mod listing;

@@ -8,6 +8,7 @@ use customer_guard::grpc::proto;
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -42,6 +43,11 @@ fn passes(status: &Status) -> bool {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "an id of a caller's")]
+fn request_id() -> String {
+    Uuid::now_v7().to_string()
+}
+
 impl Clients {
     pub async fn of(fleet: &Fleet) -> Self {
         let mut guarded = Vec::new();
@@ -62,14 +68,14 @@ impl Clients {
     }
 
     /// Starts to call until `stop`.
-    pub fn start(self: &Arc<Self>, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+    pub fn start(self: &Arc<Self>, tasks: &TaskTracker, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         let writers = (0..WRITERS).map(|number| {
             let (this, stop) = (Arc::clone(self), stop.clone());
-            tokio::spawn(async move { this.write(number, stop).await })
+            tasks.spawn(async move { this.write(number, stop).await })
         });
         let intruder = {
             let (this, stop) = (Arc::clone(self), stop.clone());
-            tokio::spawn(async move { this.intrude(stop).await })
+            tasks.spawn(async move { this.intrude(stop).await })
         };
         writers.chain([intruder]).collect()
     }
@@ -100,7 +106,7 @@ impl Clients {
         while !stop.is_cancelled() {
             round += 1;
             let number = (writer * 7 + round) % self.accounts;
-            let request_id = Uuid::now_v7().to_string();
+            let request_id = request_id();
             let customer = proto::Customer {
                 company_name: format!("Bakery {writer} {round}"),
                 note: "new".to_owned(),
@@ -126,7 +132,7 @@ impl Clients {
                 let update = proto::UpdateCustomerRequest {
                     customer: Some(customer.clone()),
                     update_mask: Some(prost_types::FieldMask { paths: vec!["note".to_owned()] }),
-                    request_id: Uuid::now_v7().to_string(),
+                    request_id: request_id(),
                     ..Default::default()
                 };
                 let turn = round + edit + 1;
@@ -171,7 +177,7 @@ impl Clients {
                     ..Default::default()
                 }),
                 update_mask: Some(prost_types::FieldMask { paths: vec!["primary_contact.email".to_owned()] }),
-                request_id: Uuid::now_v7().to_string(),
+                request_id: request_id(),
                 ..Default::default()
             };
             let refused = self

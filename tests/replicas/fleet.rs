@@ -13,6 +13,7 @@ use sqlx::Row;
 use sqlx::postgres::PgConnection;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
 use tonic::transport::{Channel, Endpoint};
 use uuid::Uuid;
 
@@ -77,7 +78,7 @@ impl Fleet {
             simulator.seed(partner.tenant_id, CUSTOMERS, 7).expect("a known partner");
         }
         let served = simulator.clone();
-        tokio::spawn(async move { served.serve(listener, std::future::pending()).await });
+        TaskTracker::new().spawn(async move { served.serve(listener, std::future::pending()).await });
         let folder = TempDir::new().expect("a folder");
         let configuration = folder.path().join("config.toml");
         std::fs::write(&configuration, text(&folder, &database, &partners, &root)).expect("a file");

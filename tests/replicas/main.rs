@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::clients::Clients;
 use self::fleet::Fleet;
@@ -45,10 +46,10 @@ async fn replicas_that_are_killed_and_frozen_at_random_lose_nothing_and_converge
     fleet.wait_until_spread("after the start").await;
     fleet.wait_until_level().await;
 
-    let stop = CancellationToken::new();
-    let watcher = tokio::spawn(Watcher::of(&fleet).await.watch(stop.clone()));
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let watcher = tasks.spawn(Watcher::of(&fleet).await.watch(stop.clone()));
     let clients = Arc::new(Clients::of(&fleet).await);
-    let working = clients.start(&stop);
+    let working = clients.start(&tasks, &stop);
     let began = Instant::now();
     let seconds = setting("REPLICAS_SECONDS").unwrap_or(40);
     let happened = trouble::make(&mut fleet, Duration::from_secs(seconds), setting("REPLICAS_SEED").unwrap_or(1)).await;

@@ -32,6 +32,8 @@ pub struct Bench {
     pub path: PathBuf,
     pub _folder: tempfile::TempDir,
     pub database: Option<Database>,
+    /// The address through PgBouncer, where the store goes that way.
+    pub through: Option<String>,
 }
 
 pub fn account_id(name: &str) -> PartnerAccountId {
@@ -95,7 +97,8 @@ pub async fn sqlite_store() -> Bench {
     let path = folder.path().join("guard.db");
     let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
     let (store, _) = Store::open_sqlite(&path, clock.clone()).await.expect("a fresh database opens");
-    let bench = Bench { store, clock, account: account_id("contoso"), path, _folder: folder, database: None };
+    let bench =
+        Bench { store, clock, account: account_id("contoso"), path, _folder: folder, database: None, through: None };
     bench.add_partner("contoso", 0).await;
     bench
 }
@@ -108,15 +111,26 @@ pub async fn sqlite() -> Option<Bench> {
 /// A store on PostgreSQL with the partner account `contoso`, where there is a PostgreSQL.
 pub async fn postgres() -> Option<Bench> {
     let database = postgres_server::database().await?;
+    Some(on_postgres(database, None).await)
+}
+
+/// The same, through PgBouncer.
+pub async fn pgbouncer() -> Option<Bench> {
+    let database = postgres_server::database().await?;
+    let through = crate::pgbouncer::through(&database.url)?;
+    Some(on_postgres(database, Some(through)).await)
+}
+
+async fn on_postgres(database: Database, through: Option<String>) -> Bench {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let path = folder.path().join("guard.db");
     let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
-    let url = SecretString::from(database.url.clone());
+    let url = SecretString::from(through.as_ref().unwrap_or(&database.url).clone());
     let (store, _) = Store::open_postgres(&url, clock.clone()).await.expect("a fresh database opens");
     let account = account_id("contoso");
-    let bench = Bench { store, clock, account, path, _folder: folder, database: Some(database) };
+    let bench = Bench { store, clock, account, path, _folder: folder, database: Some(database), through };
     bench.add_partner("contoso", 0).await;
-    Some(bench)
+    bench
 }
 
 impl Bench {
@@ -221,7 +235,7 @@ impl Bench {
     /// Where the database is.
     pub fn address(&self) -> DatabaseAddress {
         match &self.database {
-            Some(database) => DatabaseAddress::of(&database.url),
+            Some(database) => DatabaseAddress::of(self.through.as_ref().unwrap_or(&database.url)),
             None => DatabaseAddress::File(self.path.clone()),
         }
     }
@@ -238,10 +252,10 @@ impl Bench {
     pub async fn opened_again(self) -> Self {
         let address = self.address();
         self.store.close().await;
-        let Self { clock, account, path, _folder, database, store } = self;
+        let Self { clock, account, path, _folder, database, through, store } = self;
         drop(store);
         let (store, _) = Store::open(&address, clock.clone()).await.expect("it opens again");
-        Self { store, clock, account, path, _folder, database }
+        Self { store, clock, account, path, _folder, database, through }
     }
 
     /// A connection of somebody with the engine's own shell: no pragma of ours, no lock file.

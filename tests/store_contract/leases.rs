@@ -10,6 +10,7 @@ use customer_guard::operations::apply_observations::{Answered, apply_observation
 use customer_guard::store::{CallTally, DirtyCustomer, Error, Holding, Priority, Store};
 use futures::future::join;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::bench::{Bench, account_id, allowed, cause, mark, note, observed, profile, tenant};
 
@@ -220,7 +221,7 @@ async fn replicas_that_share_at_the_same_time_never_hold_the_same_account(bench:
 async fn what_one_process_writes_wakes_those_who_wait_in_another(bench: Bench) {
     let beside = bench.beside().await;
     let stop = CancellationToken::new();
-    let following = tokio::spawn({
+    let following = TaskTracker::new().spawn({
         let (store, stop) = (beside.clone(), stop.clone());
         async move { store.follow_other_processes(stop).await }
     });

@@ -1,13 +1,13 @@
 //! The promises of the store, each kept on every engine the store runs on.
 //!
-//! A promise is an async function over a fresh [`Bench`](bench::Bench); `contract!` runs it on each engine. What only one
-//! engine can be asked for stands under `on sqlite` or `on postgres`. Nothing here looks into tables except where the promise
+//! A promise is an async function over a fresh [`Bench`](bench::Bench); `contract!` runs it on each engine, and on PostgreSQL
+//! once more through PgBouncer. What only one can be asked for stands under `on sqlite`, `on postgres` or `on pgbouncer`. Nothing here looks into tables except where the promise
 //! is about them.
 
 /// Runs promises on every engine. A promise that is not listed is dead code and fails the build.
 macro_rules! contract {
     ($($promise:ident),+ $(,)?) => {
-        contract! { on sqlite { $($promise),+ } on postgres { $($promise),+ } }
+        contract! { on sqlite { $($promise),+ } on postgres { $($promise),+ } on pgbouncer { $($promise),+ } }
     };
     ($(on $engine:ident { $($promise:ident),* $(,)? })+) => {
         $(mod $engine {
@@ -23,6 +23,8 @@ macro_rules! contract {
     };
 }
 
+#[path = "../support/pgbouncer.rs"]
+mod pgbouncer;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 
@@ -32,6 +34,7 @@ mod backstop;
 mod batches;
 mod change_feed;
 mod change_retention;
+mod connections;
 mod dirty;
 mod durability;
 mod edits;

@@ -17,6 +17,13 @@ contract! {
         texts_are_ordered_by_code_points,
         an_address_that_nobody_answers_is_told_without_its_password,
     }
+    on pgbouncer {
+        processes_that_start_at_once_bring_the_schema_up_to_date_once,
+        a_newer_schema_is_refused,
+        whoever_only_looks_writes_nothing,
+        a_writer_waits_for_the_writer_of_another_process,
+        no_reader_skips_a_change_that_commits_later,
+    }
 }
 
 async fn processes_that_start_at_once_bring_the_schema_up_to_date_once(bench: Bench) {

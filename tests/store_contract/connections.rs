@@ -1,0 +1,179 @@
+//! What is promised when a server, a network or a process fails.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use customer_guard::store::{DatabaseAddress, Error, StartError, Store};
+use futures::future::{join, join_all};
+use sqlx::postgres::PgConnectOptions;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixStream};
+use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::bench::{Bench, write_something};
+
+/// Far more than anything here may take, and far less than a system gives up a connection after.
+const BOUND: Duration = Duration::from_secs(25);
+
+contract! {
+    on postgres {
+        whoever_freezes_in_a_write_loses_the_lock_and_the_write,
+        a_host_that_falls_silent_is_left_for_another,
+        a_host_that_was_silent_is_used_again_by_everybody,
+        hosts_without_one_that_takes_writes_are_told_without_credentials,
+        whoever_only_looks_is_content_with_a_host_that_takes_no_writes,
+    }
+    on pgbouncer {
+        whoever_freezes_in_a_write_loses_the_lock_and_the_write,
+    }
+}
+
+/// As a process does that is stopped, or cut off from the network, between two statements.
+async fn whoever_freezes_in_a_write_loses_the_lock_and_the_write(bench: Bench) {
+    let frozen = bench.beside().await;
+    let (entered, thaw) = (Notify::new(), Notify::new());
+    let write = frozen.write("frozen", async |tx| {
+        write_something(tx, &bench.account).await?;
+        entered.notify_one();
+        thaw.notified().await;
+        Ok::<_, Error>(())
+    });
+    let other = async {
+        entered.notified().await;
+        let since = Instant::now();
+        let written = bench.store.write("other", async |tx| write_something(tx, &bench.account).await).await;
+        let waited = since.elapsed();
+        thaw.notify_one();
+        (written, waited)
+    };
+    let (frozen, (other, waited)) = join(write, other).await;
+    other.expect("the other one gets its turn");
+    assert!(waited > Duration::from_secs(3), "it waited for somebody who is there: {waited:?}");
+    assert!(matches!(frozen, Err(Error::Unavailable(_))), "{frozen:?}");
+    assert_eq!(bench.shell().await.number("SELECT sum(marked) FROM upstream_customer").await, 1, "one of two wrote");
+}
+
+/// A wire to the server that can fall silent: nothing is refused, and nothing is said.
+struct Wire {
+    port: u16,
+    silent: watch::Sender<bool>,
+    folder: PathBuf,
+    database: String,
+}
+
+impl Wire {
+    /// Nothing where the server has no socket on this machine.
+    async fn to(bench: &Bench) -> Option<Self> {
+        let options: PgConnectOptions = bench.database.as_ref()?.url.parse().expect("an address");
+        let Some(folder) = options.get_socket().cloned() else {
+            eprintln!("SKIPPED: the PostgreSQL of the tests has no socket on this machine");
+            return None;
+        };
+        let socket = folder.join(format!(".s.PGSQL.{}", options.get_port()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        let (silent, heard) = watch::channel(false);
+        TaskTracker::new().spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                let (socket, heard) = (socket.clone(), heard.clone());
+                TaskTracker::new().spawn(async move {
+                    let far = UnixStream::connect(socket).await.expect("the server is there");
+                    let ((near_read, near_write), (far_read, far_write)) = (near.into_split(), far.into_split());
+                    join(carried(near_read, far_write, heard.clone()), carried(far_read, near_write, heard)).await;
+                });
+            }
+        });
+        let database = options.get_database().expect("a database").to_owned();
+        Some(Self { port, silent, folder, database })
+    }
+
+    /// The database by this wire alone.
+    fn alone(&self) -> DatabaseAddress {
+        DatabaseAddress::of(&format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", self.port, self.database))
+    }
+
+    /// By this wire, and else past it.
+    fn and_directly(&self) -> DatabaseAddress {
+        let Self { port, folder, database, .. } = self;
+        let folder = folder.display();
+        DatabaseAddress::of(&format!("postgres://postgres@/{database}?host=127.0.0.1,{folder}&port={port},5432"))
+    }
+}
+
+async fn carried(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut silent: watch::Receiver<bool>,
+) {
+    let mut bytes = [0; 16 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut bytes).await {
+        if silent.wait_for(|silent| !silent).await.is_err() || to.write_all(&bytes[..read]).await.is_err() {
+            break;
+        }
+    }
+}
+
+fn is_temporary(error: &Error) -> bool {
+    matches!(error, Error::Busy | Error::Unavailable(_))
+}
+
+async fn a_host_that_falls_silent_is_left_for_another(bench: Bench) {
+    let Some(wire) = Wire::to(&bench).await else { return };
+    let (store, _) = Store::open(&wire.and_directly(), bench.clock.clone()).await.expect("it opens");
+    let write = async || store.write("write", async |tx| write_something(tx, &bench.account).await).await;
+    write().await.expect("it is written");
+    wire.silent.send_replace(true);
+    let since = Instant::now();
+    while let Err(error) = write().await {
+        assert!(is_temporary(&error) && since.elapsed() < BOUND, "{error:?} after {:?}", since.elapsed());
+    }
+    assert!(since.elapsed() < BOUND, "{:?}", since.elapsed());
+    // Nobody goes back to the silent one.
+    for answer in join_all((0..20).map(|_| store.ping())).await {
+        answer.expect("the other host answers");
+    }
+}
+
+async fn a_host_that_was_silent_is_used_again_by_everybody(bench: Bench) {
+    let Some(wire) = Wire::to(&bench).await else { return };
+    let (store, _) = Store::open(&wire.alone(), bench.clock.clone()).await.expect("it opens");
+    for answer in join_all((0..16).map(|_| store.ping())).await {
+        answer.expect("the host answers");
+    }
+    wire.silent.send_replace(true);
+    let since = Instant::now();
+    // Those who give up early keep no connection from those who come later.
+    let impatient = join_all((0..40).map(|_| tokio::time::timeout(Duration::from_millis(300), store.ping()))).await;
+    assert!(impatient.iter().all(Result::is_err), "nobody could be answered");
+    for answer in join_all((0..20).map(|_| store.ping())).await {
+        let error = answer.expect_err("nobody can answer");
+        assert!(is_temporary(&error) && since.elapsed() < BOUND, "{error:?} after {:?}", since.elapsed());
+    }
+    wire.silent.send_replace(false);
+    for answer in join_all((0..40).map(|_| store.ping())).await {
+        answer.expect("the host answers again");
+    }
+    store.write("write", async |tx| write_something(tx, &bench.account).await).await.expect("it is written");
+}
+
+async fn hosts_without_one_that_takes_writes_are_told_without_credentials(bench: Bench) {
+    let address = "postgres://guard:hunter2@127.0.0.1:1,[::1]:2,/db?user=guard";
+    assert!(Store::open(&DatabaseAddress::of(address), bench.clock.clone()).await.is_err());
+    let address = DatabaseAddress::of("postgres://guard:hunter2@127.0.0.1:1,[::1]:2/db");
+    let refused = Store::open(&address, bench.clock.clone()).await.map(|_| ()).expect_err("nobody answers");
+    let told = format!("{refused}");
+    assert!(matches!(refused, StartError::Server(_)), "{refused:?}");
+    assert!(told.contains("127.0.0.1:1") && told.contains("[::1]:2"), "{told}");
+    assert!(!format!("{told} {refused:?}").contains("hunter2") && !told.contains("guard:"), "{told}");
+}
+
+async fn whoever_only_looks_is_content_with_a_host_that_takes_no_writes(bench: Bench) {
+    let database = bench.database.as_ref().expect("a database");
+    let fence = format!("ALTER DATABASE {} SET default_transaction_read_only = on", database.name);
+    bench.shell().await.run(&fence).await.expect("it is fenced");
+    let refused = Store::open(&bench.address(), bench.clock.clone()).await.map(|_| ()).expect_err("it takes no writes");
+    assert!(refused.to_string().contains("takes no writes"), "{refused}");
+    let looking = Store::open_for_reading(&bench.address(), bench.clock.clone()).await.expect("it opens");
+    looking.ping().await.expect("it answers");
+}
