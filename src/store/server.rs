@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use sqlx::Connection;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions, Postgres};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use crate::store::Error;
@@ -31,6 +31,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(1);
 const SUSPICION: Duration = Duration::from_millis(500);
 /// How long what the hosts said is believed.
 const BELIEVED: Duration = Duration::from_millis(500);
+/// How long the end may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a writer waits for those of its own process.
 const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -47,6 +49,8 @@ struct Inner {
     place: Mutex<Place>,
     /// Connections that are older belong to a host that was left.
     left_at: Arc<Briefly<Option<Instant>>>,
+    /// Told of when a new connection turns out to write nothing.
+    refused: Arc<Notify>,
     /// One writer of this process at a time asks for the writers' lock, so that those who wait take no connection from the
     /// readers, and a process that freezes has one place in the queue of the others.
     turn: Arc<Semaphore>,
@@ -65,13 +69,14 @@ impl Server {
         let host = hosts.first(only_looks).await?;
         let left_at = Arc::new(Briefly::new(None));
         let must_write = hosts.many() && !only_looks;
-        let connected = pool(&left_at, must_write)
+        let refused = Arc::new(Notify::new());
+        let connected = pool(&left_at, must_write.then(|| Arc::clone(&refused)))
             .max_connections(if only_looks { LOOKING_CONNECTIONS } else { CONNECTIONS })
             .connect_with(hosts.options(host));
         let pool = connected.await.map_err(|error| ServerError::Unreachable(why(&error)))?;
         let place = Mutex::new(Place { host, asked_at: None });
         let (moves, turn) = (AtomicU64::new(0), Arc::new(Semaphore::new(1)));
-        Ok(Self(Arc::new(Inner { pool, hosts, moves, place, left_at, turn, only_looks })))
+        Ok(Self(Arc::new(Inner { pool, hosts, moves, place, left_at, refused, turn, only_looks })))
     }
 
     /// The pool, for what is done once.
@@ -134,14 +139,18 @@ impl Server {
         }
     }
 
+    /// Closes every connection; one whose server is silent is left to the system.
     pub(super) async fn close(&self) {
-        self.0.pool.close().await;
+        if timeout(CLOSE_TIMEOUT, self.0.pool.close()).await.is_err() {
+            tracing::warn!("some connections to the PostgreSQL database could not be closed");
+        }
     }
 
     /// Ends when another host takes writes than at that move.
     async fn moved(&self, seen: u64) {
         loop {
-            sleep(SUSPICION).await;
+            // Whichever comes first.
+            let _ = timeout(SUSPICION, self.0.refused.notified()).await;
             if self.found_another(seen).await {
                 return;
             }
@@ -170,9 +179,10 @@ impl Server {
     }
 }
 
-fn pool(left_at: &Arc<Briefly<Option<Instant>>>, must_write: bool) -> PgPoolOptions {
+fn pool(left_at: &Arc<Briefly<Option<Instant>>>, refused: Option<Arc<Notify>>) -> PgPoolOptions {
     let left_at = Arc::clone(left_at);
-    let pool = PgPoolOptions::new().min_connections(1).acquire_timeout(CONNECTION_TIMEOUT);
+    // No connection is kept for its own sake: the pool would go on trying to make it for minutes, and not end before.
+    let pool = PgPoolOptions::new().min_connections(0).acquire_timeout(CONNECTION_TIMEOUT);
     // In the place of the pool's own test, which waits for an answer for as long as the system does.
     let pool = pool.test_before_acquire(false).before_acquire(move |connection, about| {
         let left = *left_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -184,13 +194,16 @@ fn pool(left_at: &Arc<Briefly<Option<Instant>>>, must_write: bool) -> PgPoolOpti
             Ok(true)
         })
     });
-    if !must_write {
-        return pool;
-    }
-    pool.after_connect(|connection, _| {
+    let Some(refused) = refused else { return pool };
+    pool.after_connect(move |connection, _| {
+        let refused = Arc::clone(&refused);
         Box::pin(async move {
             let answer = timeout(PING_TIMEOUT, takes_writes(connection)).await.unwrap_or_else(|_| Err(silent()))?;
-            if answer { Ok(()) } else { Err(std::io::Error::other("the host takes no writes").into()) }
+            if answer {
+                return Ok(());
+            }
+            refused.notify_waiters();
+            Err(std::io::Error::other("the host takes no writes").into())
         })
     })
 }

@@ -143,6 +143,8 @@ impl Pair {
             "synchronous_commit=on",
             "autovacuum=off",
             "shared_buffers=32MB",
+            // A standby that has just lost its primary is promoted only after that.
+            "wal_retrieve_retry_interval=200ms",
         ] {
             postgres.args(["-c", setting]);
         }

@@ -97,7 +97,9 @@ impl Wire {
     fn and_directly(&self) -> DatabaseAddress {
         let Self { port, folder, database, .. } = self;
         let folder = folder.display();
-        DatabaseAddress::of(&format!("postgres://postgres@/{database}?host=127.0.0.1,{folder}&port={port},5432"))
+        DatabaseAddress::of(&format!(
+            "postgres://postgres@localhost/{database}?host=127.0.0.1,{folder}&port={port},5432"
+        ))
     }
 }
 
