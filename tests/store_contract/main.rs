@@ -25,6 +25,8 @@ macro_rules! contract {
 
 #[path = "../support/postgres.rs"]
 mod postgres_server;
+#[path = "../support/shell.rs"]
+mod shell;
 
 mod bench;
 
