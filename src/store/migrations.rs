@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::error::DatabaseError;
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::SqlitePool;
-use sqlx::{SqlSafeStr, Transaction};
+use sqlx::{Row, SqlSafeStr, Transaction};
 
 use crate::store::server::Server;
 
@@ -69,7 +70,18 @@ pub enum MigrationError {
     },
     /// A migration failed, or one that was applied has another text now.
     #[error("the schema could not be brought up to date")]
-    Failed(#[source] sqlx::migrate::MigrateError),
+    Failed(#[source] MigrateError),
+    /// Whoever opens the database may not change it.
+    #[error(
+        "the database has schema {found}, this release needs {known}, and this role may not change it: run `customer-guard migrate` \
+         with the address of the schema's owner, and give this role its rights"
+    )]
+    NotOwner {
+        /// The database's.
+        found: i64,
+        /// This release's.
+        known: i64,
+    },
     /// The database did not answer.
     #[error("the schema could not be read")]
     Unreadable(#[source] sqlx::Error),
@@ -116,12 +128,47 @@ async fn begun(server: &Server) -> Result<Transaction<'static, Postgres>, Migrat
 }
 
 async fn run_locked(connection: &mut PgConnection) -> Result<Migrated, MigrationError> {
-    connection.ensure_migrations_table(&table()).await.map_err(MigrationError::Failed)?;
-    let from = require_known(connection).await?;
+    let has_schema = has_schema(connection).await?;
+    let from = if has_schema { require_known(connection).await? } else { 0 };
     let mut migrator = migrator(&POSTGRES);
+    if has_schema && is_up_to_date(connection, &migrator).await? {
+        return Ok(Migrated { from, to: from });
+    }
     migrator.set_locking(false);
-    migrator.run(connection).await.map_err(MigrationError::Failed)?;
+    migrator.run(connection).await.map_err(|error| {
+        if is_forbidden(&error) {
+            MigrationError::NotOwner { found: from, known: known() }
+        } else {
+            MigrationError::Failed(error)
+        }
+    })?;
     Ok(Migrated { from, to: known() })
+}
+
+/// Whether anything was ever migrated.
+async fn has_schema(connection: &mut PgConnection) -> Result<bool, MigrationError> {
+    const ASK: &str = "SELECT to_regclass($1) IS NOT NULL";
+    let asked = sqlx::query(ASK).bind(table().into_owned()).fetch_one(connection).await;
+    asked.and_then(|row| row.try_get(0)).map_err(MigrationError::Unreadable)
+}
+
+/// Whether there is nothing to do, which nobody needs the owner's rights to find.
+async fn is_up_to_date(connection: &mut PgConnection, migrator: &Migrator) -> Result<bool, MigrationError> {
+    if connection.dirty_version(&table()).await.map_err(MigrationError::Failed)?.is_some() {
+        return Ok(false);
+    }
+    let applied = connection.list_applied_migrations(&table()).await.map_err(MigrationError::Failed)?;
+    let applied = applied.iter().map(|migration| (migration.version, &migration.checksum));
+    Ok(applied.eq(migrator.iter().map(|migration| (migration.version, &migration.checksum))))
+}
+
+/// Whether the role lacks a right, or sees no schema in which it may make anything.
+fn is_forbidden(error: &MigrateError) -> bool {
+    let cause = match error {
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => cause,
+        _ => return false,
+    };
+    cause.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "42501" || code == "3F000")
 }
 
 fn migrator(steps: &[Step]) -> Migrator {

@@ -10,11 +10,9 @@ use customer_guard::simulator::calls::Route;
 use customer_guard::simulator::customer::BillingProfile;
 use customer_guard::simulator::faults::{Effect, Fault, RetryAfter};
 use customer_guard::simulator::partner::{Partner, PartnerKind};
-use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 use uuid::Uuid;
 
-use crate::harness::database::reader;
+use crate::harness::database::{Shell, shell};
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, World, eventually};
 
@@ -91,7 +89,7 @@ struct Hint {
 struct Fleet {
     world: World,
     good: Vec<&'static str>,
-    database: SqliteConnection,
+    database: Shell,
 }
 
 impl Fleet {
@@ -107,7 +105,7 @@ impl Fleet {
         for name in &names {
             world.guard.wait_for_first_sync(name).await;
         }
-        let database = reader(&world.guard.database).await;
+        let database = shell(&world.guard.database).await;
         let good = names.into_iter().filter(|name| !BAD.contains(name)).collect();
         Self { world, good, database }
     }
@@ -125,13 +123,13 @@ impl Fleet {
 
     /// How many good accounts have something to do that they have not done.
     async fn behind(&mut self) -> i64 {
-        const SELECT: &str = "
-            SELECT (SELECT count(*) FROM account_sync WHERE account < $2 AND audit_polled_at <= $1 - 60000000)
-                 + (SELECT count(*) FROM upstream_customer
-                    WHERE account < $2 AND settled < marked AND not_before <= $1)";
-        let now = self.world.guard.clock.now().micros();
-        let row = sqlx::query(SELECT).bind(now).bind(BAD[0]).fetch_one(&mut self.database).await.expect("a count");
-        row.get(0)
+        let (now, bad) = (self.world.guard.clock.now().micros(), BAD[0]);
+        let behind = format!(
+            "SELECT (SELECT count(*) FROM account_sync WHERE account < '{bad}' AND audit_polled_at <= {now} - 60000000)
+                  + (SELECT count(*) FROM upstream_customer
+                     WHERE account < '{bad}' AND settled < marked AND not_before <= {now})"
+        );
+        self.database.number(&behind).await
     }
 
     async fn let_a_step_pass(&mut self) {
@@ -144,26 +142,23 @@ impl Fleet {
 
     /// When the change arrived, if it did.
     async fn arrived(&mut self, hint: &Hint) -> Option<Timestamp> {
-        const SELECT: &str = "
-            SELECT updated_at FROM customer WHERE account = $1 AND microsoft_tenant_id = $2 AND primary_email = $3";
-        let found = sqlx::query(SELECT)
-            .bind(hint.account)
-            .bind(hint.tenant.to_string())
-            .bind(&hint.email)
-            .fetch_optional(&mut self.database)
-            .await;
-        found.expect("a row").map(|row| Timestamp::from_micros(row.get(0)))
+        let Hint { account, tenant, email, .. } = hint;
+        let arrived = format!(
+            "SELECT CAST(updated_at AS TEXT) FROM customer
+             WHERE account = '{account}' AND microsoft_tenant_id = '{tenant}' AND primary_email = '{email}'"
+        );
+        let found = self.database.texts(&arrived, 0).await.pop();
+        found.map(|at| Timestamp::from_micros(at.parse().expect("a number")))
     }
 
     /// The longest ages of the good accounts' readings of the log and of their customers' verifications.
     async fn ages(&mut self) -> (Duration, Duration) {
-        const SELECT: &str = "
-            SELECT (SELECT min(audit_polled_at) FROM account_sync WHERE account < $1),
-                   (SELECT min(verified_at) FROM upstream_customer WHERE account < $1)";
-        let row = sqlx::query(SELECT).bind(BAD[0]).fetch_one(&mut self.database).await.expect("ages");
+        let bad = BAD[0];
+        let polled = format!("SELECT min(audit_polled_at) FROM account_sync WHERE account < '{bad}'");
+        let verified = format!("SELECT min(verified_at) FROM upstream_customer WHERE account < '{bad}'");
+        let (polled, verified) = (self.database.number(&polled).await, self.database.number(&verified).await);
         let now = self.world.guard.clock.now();
-        let age = |column: usize| now.since(Timestamp::from_micros(row.get(column)));
-        (age(0), age(1))
+        (now.since(Timestamp::from_micros(polled)), now.since(Timestamp::from_micros(verified)))
     }
 
     /// Lives through so long a time, in which customers of the good accounts change.

@@ -12,12 +12,11 @@ use customer_guard::simulator::applications::Application;
 use customer_guard::simulator::calls::Route;
 use customer_guard::simulator::faults::{Effect, ErrorBody, Fault};
 use customer_guard::simulator::operations::AuditTrail;
-use sqlx::{AssertSqlSafe, Row};
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::harness::cast::bakery;
-use crate::harness::database::{count, reader, writer};
+use crate::harness::database::{count, drop_trigger, rows, shell};
 use crate::harness::told::{Told, fields};
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, World, eventually, micros};
@@ -77,18 +76,9 @@ async fn rows_of_customers(database: &Path) -> Vec<String> {
         "audit_record_seen",
         "customer_match",
     ];
-    let mut connection = reader(database).await;
     let mut all = Vec::new();
     for table in tables {
-        let columns = AssertSqlSafe(format!("SELECT name FROM pragma_table_info('{table}')"));
-        let names = sqlx::query(columns).fetch_all(&mut connection).await.expect("columns");
-        let quoted: Vec<String> = names.iter().map(|row| format!("quote({})", row.get::<String, _>(0))).collect();
-        if quoted.is_empty() {
-            continue;
-        }
-        let select = AssertSqlSafe(format!("SELECT {} FROM {table} ORDER BY 1", quoted.join("||' '||")));
-        let rows = sqlx::query(select).fetch_all(&mut connection).await.expect("rows");
-        all.extend(rows.iter().map(|row| format!("{table} {}", row.get::<String, _>(0))));
+        all.extend(rows(database, table).await.into_iter().map(|row| format!("{table} {row}")));
     }
     assert!(all.iter().any(|row| row.starts_with("upstream_customer")), "the tables are found");
     all
@@ -342,7 +332,7 @@ async fn a_list_of_another_partner_under_the_right_tenant_waits() {
 }
 
 #[tokio::test]
-async fn a_run_under_way_does_not_go_on_with_other_credentials_and_does_with_the_right_ones() {
+async fn r13_a_run_under_way_does_not_go_on_with_other_credentials_and_does_with_the_right_ones() {
     let upstream = Upstream::start().await;
     upstream.seed("northwind", 20);
     let plan = Plan { partners: vec![], manual_cooldown: Duration::ZERO, ..Plan::usual() };
@@ -471,11 +461,9 @@ async fn a_dry_run_that_cannot_read_the_list_to_its_end_is_not_judged_and_is_tri
 async fn an_account_that_an_earlier_release_synchronized_goes_on_once_it_has_signed_in() {
     let world = World::with_customers(12).await;
     // As the database is that an earlier release left.
-    let mut shell = writer(&world.guard.database).await;
-    for statement in ["DROP TRIGGER credential_acceptance_stays", "DELETE FROM credential_acceptance"] {
-        sqlx::query(statement).execute(&mut shell).await.expect("a statement");
-    }
-    drop(shell);
+    let database = &world.guard.database;
+    drop_trigger(database, "credential_acceptance_stays", "credential_acceptance").await;
+    shell(database).await.run("DELETE FROM credential_acceptance").await.expect("a statement");
     let tenants = world.tenants();
     world.upstream.simulator.remove_relationship(world.contoso(), tenants[0], AuditTrail::Omitted).expect("a customer");
     world.upstream.simulator.reset_calls(world.contoso()).expect("a known partner");

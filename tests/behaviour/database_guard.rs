@@ -1,19 +1,17 @@
 //! The third line of defence: the database itself refuses whoever has a shell and forgets the guard.
 
-use sqlx::sqlite::SqliteConnection;
-
 use crate::harness::World;
 use crate::harness::cast::bakery;
-use crate::harness::database::writer;
+use crate::harness::database::{Shell, shell};
 
-async fn refusal(connection: &mut SqliteConnection, statement: &'static str) -> String {
-    sqlx::query(statement).execute(connection).await.expect_err(statement).to_string()
+async fn refusal(shell: &mut Shell, statement: &str) -> String {
+    shell.run(statement).await.expect_err(statement)
 }
 
 #[tokio::test]
 async fn refuses_a_contact_of_a_microsoft_customer_and_names_the_rule() {
     let (world, linden) = World::with_linden().await;
-    let mut shell = writer(&world.guard.database).await;
+    let mut shell = shell(&world.guard.database).await;
     for statement in [
         "UPDATE customer SET primary_email = 'shell@example.com'",
         "UPDATE customer SET primary_email = 'shell@example.com', revision = revision + 1",
@@ -30,7 +28,7 @@ async fn refuses_a_contact_of_a_microsoft_customer_and_names_the_rule() {
 #[tokio::test]
 async fn refuses_an_own_billing_contact_of_a_microsoft_customer() {
     let (world, linden) = World::with_linden().await;
-    let mut shell = writer(&world.guard.database).await;
+    let mut shell = shell(&world.guard.database).await;
     let own = "
         UPDATE customer SET revision = revision + 1, billing_first_name = 'A', billing_last_name = '',
             billing_email = '', billing_phone_number = '', billing_language = '', billing_culture = '',
@@ -46,7 +44,7 @@ async fn refuses_an_own_billing_contact_of_a_microsoft_customer() {
 #[tokio::test]
 async fn refuses_another_identity_source_or_end_of_a_microsoft_customer() {
     let (world, linden) = World::with_linden().await;
-    let mut shell = writer(&world.guard.database).await;
+    let mut shell = shell(&world.guard.database).await;
     for statement in [
         "UPDATE customer SET company_name = 'Shell', revision = revision + 1",
         "UPDATE customer SET relationship = 'ENDED', revision = revision + 1",
@@ -65,9 +63,9 @@ async fn refuses_another_identity_source_or_end_of_a_microsoft_customer() {
 async fn lets_a_contact_of_a_platform_customer_be_changed() {
     let world = World::with_customers(0).await;
     let ours = world.guard.create(bakery()).await;
-    let mut shell = writer(&world.guard.database).await;
+    let mut shell = shell(&world.guard.database).await;
     let statement = "UPDATE customer SET primary_email = 'shell@example.com', revision = revision + 1";
-    sqlx::query(statement).execute(&mut shell).await.expect("the platform's own");
+    shell.run(statement).await.expect("the platform's own");
     let changed = world.guard.get(&ours.name).await;
     assert_eq!(changed.primary_contact.expect("a contact").email, "shell@example.com");
     assert_ne!(changed.etag, ours.etag);
@@ -81,7 +79,7 @@ async fn keeps_decisions_and_the_change_log_as_they_were_written() {
     let (world, mut linden) = World::with_linden().await;
     linden.primary_contact.get_or_insert_default().email = "new@elsewhere.example".to_owned();
     world.guard.refused(linden, &["primary_contact.email"]).await;
-    let mut shell = writer(&world.guard.database).await;
+    let mut shell = shell(&world.guard.database).await;
     for statement in [
         "UPDATE decision SET caller = 'nobody'",
         "DELETE FROM decision",
@@ -97,7 +95,7 @@ async fn keeps_decisions_and_the_change_log_as_they_were_written() {
 #[tokio::test]
 async fn goes_on_serving_after_it_has_refused() {
     let (world, linden) = World::with_linden().await;
-    let mut shell = writer(&world.guard.database).await;
+    let mut shell = shell(&world.guard.database).await;
     refusal(&mut shell, "UPDATE customer SET primary_email = 'shell@example.com'").await;
     world.change_email(crate::harness::cast::LINDEN, "by.microsoft@linden.example");
     world.read_audit_log().await;

@@ -127,7 +127,7 @@ async fn another_customer_that_comes_to_wait_makes_it_another_hold() {
 }
 
 #[tokio::test]
-async fn a_returned_customer_leaves_the_hold_and_the_rest_can_be_approved() {
+async fn r15_a_returned_customer_leaves_the_hold_and_the_rest_can_be_approved() {
     let (world, tenants, seen) = with_five_held_of(20).await;
     come_back(&world, tenants[0]).await;
     let present = hold(&world).await.expect("four wait");

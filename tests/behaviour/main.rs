@@ -1,8 +1,10 @@
-//! How the service behaves: the real App on a real port, a real gRPC client, a real SQLite file, and Partner Center
+//! How the service behaves: the real App on a real port, a real gRPC client, a real database, and Partner Center
 //! played by the simulator over HTTP. One binary; a module for each matter.
 
 #[path = "../support/postgres.rs"]
 mod postgres_server;
+#[path = "../support/shell.rs"]
+mod shell;
 mod harness;
 
 mod reads;

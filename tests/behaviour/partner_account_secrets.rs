@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use customer_guard::grpc::proto::{HealthCheckKind, SetPartnerAccountCredentialsRequest};
-use sqlx::Executor;
 use tonic::Code;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::harness::client_certificates::valid_for;
-use crate::harness::database::{count, writer};
+use crate::harness::database::{count, is_postgres, kept_bytes, shell};
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, SEALING_KEY, World, eventually};
 
@@ -79,21 +78,17 @@ async fn a_secret_is_in_no_file_no_log_and_no_answer() {
     assert!(!holds(&told.bytes, "with-d4ta"));
 
     let secrets = [wrong, partner.client_secret.as_str(), "with-d4ta", SEALING_KEY];
-    let mut scanned = Vec::new();
-    let database = world.guard.database.clone();
-    let scan = |scanned: &mut Vec<String>| {
-        for entry in std::fs::read_dir(database.parent().expect("a folder")).expect("the folder can be read") {
-            let path = entry.expect("an entry").path();
-            let bytes = std::fs::read(&path).expect("a file");
-            for secret in secrets {
-                assert!(!holds(&bytes, secret), "{} holds a secret", path.display());
-            }
-            assert!(holds(&bytes, "northwind") || bytes.len() < 100_000, "{} was scanned", path.display());
-            scanned.push(path.extension().unwrap_or_default().to_string_lossy().into_owned());
+    let scanned = kept_bytes(&world.guard.database).await;
+    for (name, bytes) in &scanned {
+        for secret in secrets {
+            assert!(!holds(bytes, secret), "{name} holds a secret");
         }
-    };
-    scan(&mut scanned);
-    assert!(scanned.contains(&"db-wal".to_owned()) && scanned.contains(&"db".to_owned()), "{scanned:?}");
+        assert!(holds(bytes, "northwind") || bytes.len() < 100_000, "{name} was scanned");
+    }
+    let expected = if is_postgres() { ["partner_account_credentials", "decision"] } else { [".db-wal", ".db"] };
+    for name in expected {
+        assert!(scanned.keys().any(|scanned| scanned.ends_with(name)), "{name} is among {:?}", scanned.keys());
+    }
     world.end().await;
     let logged = log.0.lock().expect("a log");
     assert!(holds(&logged, "northwind"), "the log was caught");
@@ -153,10 +148,8 @@ async fn a_private_key_and_every_refresh_token_are_in_no_file_no_log_and_no_answ
     // A line in the middle of the key is as good as all of it.
     let key = made.key.lines().nth(5).expect("a key of many lines").to_owned();
     let secrets: Vec<&str> = tokens.iter().map(String::as_str).chain([key.as_str()]).collect();
-    for entry in std::fs::read_dir(world.folder.path()).expect("the folder can be read") {
-        let path = entry.expect("an entry").path();
-        let bytes = std::fs::read(&path).expect("a file");
-        assert!(!secrets.iter().any(|secret| holds(&bytes, secret)), "{} holds a secret", path.display());
+    for (name, bytes) in kept_bytes(&world.guard.database).await {
+        assert!(!secrets.iter().any(|secret| holds(&bytes, secret)), "{name} holds a secret");
     }
     world.end().await;
     let logged = log.0.lock().expect("a log");
@@ -231,7 +224,7 @@ async fn a_sealed_secret_that_is_copied_to_another_account_does_not_open() {
     let copied = "UPDATE partner_account_credentials SET sealed_secret =
         (SELECT sealed_secret FROM partner_account_credentials WHERE account = 'fabrikam')
         WHERE account = 'northwind'";
-    writer(&database).await.execute(copied).await.expect("a copy");
+    assert_eq!(shell(&database).await.run(copied).await, Ok(1));
     let world = world.restart().await;
     world.guard.wait_for_problem("northwind", "CREDENTIALS_UNREADABLE").await;
     assert_eq!(credentials_fail(&world).await, "CREDENTIALS_UNREADABLE");

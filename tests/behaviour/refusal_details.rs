@@ -2,13 +2,12 @@
 
 use customer_guard::domain::contact::{ContactField, ContactRole};
 use customer_guard::grpc::proto::{EditRefused, FieldOwner, FieldViolation, Fix, FixActor};
-use sqlx::Row;
 use tonic::Code;
 use tonic_types::pb;
 
 use crate::harness::World;
 use crate::harness::cast::{another, change, contact, guarded, linden_profile, member};
-use crate::harness::database::reader;
+use crate::harness::database::{count, shell};
 use crate::harness::told::Told;
 
 /// The refusal of a new e-mail address and a new city of the billing contact, beside a new note.
@@ -105,18 +104,20 @@ async fn an_indirect_provider_can_change_it_itself() {
 #[tokio::test]
 async fn the_decision_is_kept_as_it_was_told() {
     let (world, linden, told) = refusal_of_two_fields("contoso").await;
-    let mut connection = reader(&world.guard.database).await;
-    let rows = sqlx::query("SELECT * FROM decision").fetch_all(&mut connection).await.expect("decisions");
-    assert_eq!(rows.len(), 1);
-    let text = |column: &str| rows[0].try_get::<String, _>(column).expect("a text");
-    assert_eq!(text("id"), told.edit_refused().decision_id);
-    assert!(linden.name.ends_with(&text("customer_id")));
-    assert_eq!(text("account"), "contoso");
+    let database = &world.guard.database;
+    assert_eq!(count(database, "SELECT count(*) FROM decision").await, 1);
+    let text = async |column: &str| {
+        let texts = shell(database).await.texts(&format!("SELECT {column} FROM decision"), 0).await;
+        texts.into_iter().next().expect("a text")
+    };
+    assert_eq!(text("id").await, told.edit_refused().decision_id);
+    assert!(linden.name.ends_with(&text("customer_id").await));
+    assert_eq!(text("account").await, "contoso");
     assert_eq!(
-        text("violations"),
+        text("violations").await,
         "primary_contact.email:FIELD_OWNED_BY_PARTNER_CENTER,billing_contact.address.city:BILLING_MIRRORS_PRIMARY"
     );
-    assert_eq!(text("acceptable"), "note");
+    assert_eq!(text("acceptable").await, "note");
     world.end().await;
 }
 

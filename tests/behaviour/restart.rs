@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use customer_guard::grpc::proto::{ListCustomersRequest, SyncRunCause, SyncRunKind, SyncState};
 use customer_guard::simulator::partner::Knobs;
-use sqlx::Executor;
 
 use crate::harness::cast::bakery;
-use crate::harness::database::writer;
+use crate::harness::database::{begin_outage, end_outage};
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, World, eventually};
 
@@ -123,9 +122,7 @@ async fn a_sync_that_is_stopped_again_and_again_still_ends_level() {
 async fn a_stop_between_the_last_page_and_the_end_of_the_list_repeats_that_page_alone() {
     let world = World::with(Plan { page_size: 10, manual_cooldown: Duration::ZERO, ..Plan::usual() }, 30).await;
     let database = world.guard.database.clone();
-    let power_cut = "CREATE TRIGGER power_cut BEFORE UPDATE OF state ON sync_run WHEN new.state = 'FETCHING'
-        BEGIN SELECT RAISE(ABORT, 'the power is cut'); END";
-    writer(&database).await.execute(power_cut).await.expect("a trigger");
+    begin_outage(&database, "UPDATE OF state", "sync_run", "new.state = 'FETCHING'").await;
     let (simulator, contoso) = (world.upstream.simulator.clone(), world.contoso());
     let pages_read = || simulator.calls(contoso).list;
     let before = pages_read();
@@ -137,7 +134,7 @@ async fn a_stop_between_the_last_page_and_the_end_of_the_list_repeats_that_page_
     })
     .await;
     let world = world.restart().await;
-    writer(&database).await.execute("DROP TRIGGER power_cut").await.expect("no trigger");
+    end_outage(&database, "sync_run").await;
     let before = pages_read();
     world.advance(Duration::from_secs(5));
     let run = eventually("the sync has ended", async || {

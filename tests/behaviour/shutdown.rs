@@ -7,6 +7,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::harness::database::only_on_sqlite;
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, World, eventually, settings};
 
@@ -45,6 +46,9 @@ async fn a_stop_while_partner_center_does_not_answer_ends_soon() {
 
 #[tokio::test]
 async fn a_second_service_on_the_same_database_is_refused() {
+    if !only_on_sqlite("a server serves several processes") {
+        return;
+    }
     let world = World::with_customers(2).await;
     let second = settings(&world.plan, &world.upstream, &world.guard.database);
     let refused = App::build(second, world.plan.clock.clone()).await.err().expect("a refusal");

@@ -11,10 +11,9 @@ use customer_guard::sealing::SealingKeys;
 use customer_guard::sign_in::Credential;
 use customer_guard::simulator::sign_in::{SignInMischief, SignInOf, TokenRefusal};
 use customer_guard::sync::keeper;
-use sqlx::Executor;
 use tonic::Code;
 
-use crate::harness::database::{count, writer};
+use crate::harness::database::{begin_outage, count, end_outage};
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, SEALING_KEY, World, eventually, micros, settings};
 
@@ -141,16 +140,14 @@ async fn an_answer_that_is_lost_on_its_way_costs_nothing() {
 async fn a_crash_between_the_answer_and_the_store_loses_no_token() {
     let world = world().await;
     let database = world.guard.database.clone();
-    let outage = "CREATE TRIGGER outage BEFORE UPDATE ON partner_account_refresh_token
-        BEGIN SELECT RAISE(ABORT, 'an outage'); END";
-    writer(&database).await.execute(outage).await.expect("a trigger");
+    begin_outage(&database, "UPDATE", "partner_account_refresh_token", "true").await;
     let (before, signed_in) = (issued(&world), signed_in_since(&world, 0).await);
     world.advance(DAY);
     eventually("a token is issued that cannot be kept", async || (issued(&world) > before).then_some(())).await;
     application_goes_on(&world).await;
     assert_eq!(signed_in_since(&world, 0).await, signed_in, "what is not kept is not used");
     let world = world.restart().await;
-    writer(&database).await.execute("DROP TRIGGER outage").await.expect("no trigger");
+    end_outage(&database, "partner_account_refresh_token").await;
     world.advance(Duration::from_secs(600));
     signed_in_since(&world, signed_in + 1).await;
     assert!(user_check(&world).await.0);

@@ -12,7 +12,9 @@ use customer_guard::domain::field::Field;
 use customer_guard::domain::ids::{CustomerId, PartnerAccountId};
 use customer_guard::domain::review::{Review, review};
 use customer_guard::grpc::proto::watch_customers_response::Event;
-use customer_guard::grpc::proto::{ChangeKind, Customer, CustomerChange, ListCustomersRequest, SnapshotCause};
+use customer_guard::grpc::proto::{
+    ChangeKind, Customer, CustomerChange, ListCustomersRequest, Relationship, SnapshotCause,
+};
 use customer_guard::store::{Error, Store, Tx};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -342,11 +344,14 @@ async fn a_cursor_that_is_damaged_or_of_another_watch_is_refused() {
 }
 
 #[tokio::test]
-async fn a_cursor_from_what_a_restored_database_does_not_know_leads_to_a_snapshot() {
+async fn r17_whoever_knows_more_than_a_restored_database_is_told_so_and_nobody_ends() {
     let world = World::with_customers(3).await;
     let (database, backup) = (world.guard.database.clone(), world.folder.path().join("backup.db"));
     back_up(&database, &backup).await;
-    world.guard.create(bakery()).await;
+    let mut linden = world.guard.all("contoso").await.remove(0);
+    let lost = world.guard.create(bakery()).await;
+    "lost with the database".clone_into(&mut linden.note);
+    let edited = world.guard.update(linden, &["note"]).await;
     let mut watcher = open(&world.guard, from_now_on(CONTOSO)).await;
     watcher.checkpoint().await;
     let cursor = watcher.cursor.clone();
@@ -355,5 +360,16 @@ async fn a_cursor_from_what_a_restored_database_does_not_know_leads_to_a_snapsho
     let mut watcher = open(&world.guard, resuming(CONTOSO, &cursor)).await;
     let (cause, customers) = watcher.snapshot().await;
     assert_eq!((cause, customers.len()), (SnapshotCause::CursorTooOld, 3));
+    drop(watcher);
+    for (known, code, reason) in
+        [(edited, tonic::Code::Aborted, "STALE_ETAG"), (lost, tonic::Code::NotFound, "CUSTOMER_NOT_FOUND")]
+    {
+        let told = world.guard.refused(Customer { note: "again".to_owned(), ..known }, &["note"]).await;
+        assert_eq!((told.code, told.reason().as_str()), (code, reason));
+    }
+    world.pass_a_night().await;
+    let all = world.guard.all("contoso").await;
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().all(|one| one.relationship() == Relationship::Active && one.note.is_empty()));
     world.end().await;
 }

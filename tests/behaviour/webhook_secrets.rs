@@ -14,7 +14,7 @@ use tonic::Code;
 use tracing_subscriber::fmt::MakeWriter;
 use uuid::Uuid;
 
-use crate::harness::database::count;
+use crate::harness::database::{count, kept_bytes, only_on_sqlite};
 use crate::harness::hooks::{Hooked, Post};
 use crate::harness::told::Told;
 use crate::harness::upstream::Upstream;
@@ -271,18 +271,19 @@ fn holds(bytes: &[u8], text: &str) -> bool {
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
-fn assert_no_file_holds(folder: &Path, secrets: &[String]) {
-    for entry in std::fs::read_dir(folder).expect("the folder can be read") {
-        let path = entry.expect("an entry").path();
-        let bytes = std::fs::read(&path).expect("a file");
+async fn assert_nothing_holds(database: &Path, secrets: &[String]) {
+    for (name, bytes) in kept_bytes(database).await {
         for secret in secrets {
-            assert!(!holds(&bytes, secret), "{} holds a secret", path.display());
+            assert!(!holds(&bytes, secret), "{name} holds a secret");
         }
     }
 }
 
 #[tokio::test]
 async fn a_plain_secret_of_a_former_release_stays_registered_and_stays_in_no_file() {
+    if !only_on_sqlite("no release that kept secrets ran on another engine") {
+        return;
+    }
     let secret = *b"canary of thirty-two bytes .....";
     let hooked = Hooked::with_a_former_database(&secret).await;
     let text = hooked.path().rsplit('/').next().expect("a secret").to_owned();
@@ -291,7 +292,7 @@ async fn a_plain_secret_of_a_former_release_stays_registered_and_stays_in_no_fil
     assert!(reason.starts_with("Partner Center's events come to this service"), "{reason}");
     assert!(hooked.path().ends_with(&text), "the secret is the same");
     let plain = String::from_utf8(secret.to_vec()).expect("a text");
-    assert_no_file_holds(hooked.world.guard.database.parent().expect("a folder"), &[plain, text]);
+    assert_nothing_holds(&hooked.world.guard.database, &[plain, text]).await;
     hooked.end().await;
 }
 
@@ -322,8 +323,7 @@ async fn a_secret_is_in_no_file_no_log_and_no_answer() {
     for secret in &secrets {
         assert!(!answers.contains(secret.as_str()), "an answer holds a secret");
     }
-    let folder = hooked.world.guard.database.parent().expect("a folder").to_owned();
-    assert_no_file_holds(&folder, &secrets);
+    assert_nothing_holds(&hooked.world.guard.database, &secrets).await;
     hooked.end().await;
     let logged = log.0.lock().expect("a log");
     assert!(holds(&logged, "gets a new secret"), "the log was caught");

@@ -3,14 +3,16 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
-use customer_guard::grpc::proto::{PauseCustomerRequest, ResumeCustomerRequest, SyncState};
+use customer_guard::grpc::proto::{IncrementalMode, PauseCustomerRequest, ResumeCustomerRequest, SyncState};
 use customer_guard::simulator::operations::NewCustomer;
 use customer_guard::simulator::partner::Knobs;
 use customer_guard::simulator::webhooks::Mischief;
 use uuid::Uuid;
 
 use crate::harness::certificates::{IMPOSTOR_URL, MICROSOFT_URL, NEIGHBOUR_URL, cast};
+use crate::harness::database::count;
 use crate::harness::hooks::{Hooked, Post};
+use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, World, eventually};
 
 /// What a genuine event may take until its customer can be read.
@@ -252,6 +254,35 @@ async fn an_event_about_nobody_s_customer_makes_none() {
     })
     .await;
     assert!(hooked.world.guard.of_tenant("contoso", stranger).await.is_none());
+    hooked.end().await;
+}
+
+#[tokio::test]
+async fn r18_a_genuine_event_about_another_partners_customer_finds_nobody_and_touches_that_partner_not() {
+    let upstream = Upstream::start().await;
+    upstream.seed("contoso", 1);
+    upstream.seed("northwind", 2);
+    let hooked = Hooked::of(upstream, |plan| plan.partners = vec!["contoso", "northwind"]).await;
+    hooked.wait_for_mode(IncrementalMode::Webhook).await;
+    let world = &hooked.world;
+    world.guard.wait_for_first_sync("northwind").await;
+    let northwind = world.upstream.partner("northwind").tenant_id;
+    let theirs = world.upstream.simulator.customers(northwind)[0].id;
+    let marks = format!("SELECT marked FROM upstream_customer WHERE account = 'northwind' AND tenant_id = '{theirs}'");
+    let kept = async || {
+        let marked = count(&world.guard.database, &marks).await;
+        (marked, world.upstream.simulator.calls(northwind).get, world.guard.of_tenant("northwind", theirs).await)
+    };
+    let (before, seen) = (kept().await, hooked.effects().await.1);
+    assert_eq!(hooked.send(&hooked.event(theirs)).await, StatusCode::OK);
+    assert_eq!(hooked.effects().await.1, seen + 1, "it is counted");
+    eventually("it is looked for under the path's own partner", async || {
+        let status = world.guard.status("contoso").await;
+        (hooked.marks_of(theirs).await == 1 && status.backlog == 0).then_some(())
+    })
+    .await;
+    assert!(world.guard.of_tenant("contoso", theirs).await.is_none());
+    assert_eq!(kept().await, before);
     hooked.end().await;
 }
 

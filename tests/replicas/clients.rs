@@ -44,7 +44,7 @@ fn passes(status: &Status) -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "an id of a caller's")]
-fn request_id() -> String {
+fn drawn_id() -> String {
     Uuid::now_v7().to_string()
 }
 
@@ -106,7 +106,7 @@ impl Clients {
         while !stop.is_cancelled() {
             round += 1;
             let number = (writer * 7 + round) % self.accounts;
-            let request_id = request_id();
+            let request_id = drawn_id();
             let customer = proto::Customer {
                 company_name: format!("Bakery {writer} {round}"),
                 note: "new".to_owned(),
@@ -132,7 +132,7 @@ impl Clients {
                 let update = proto::UpdateCustomerRequest {
                     customer: Some(customer.clone()),
                     update_mask: Some(prost_types::FieldMask { paths: vec!["note".to_owned()] }),
-                    request_id: request_id(),
+                    request_id: drawn_id(),
                     ..Default::default()
                 };
                 let turn = round + edit + 1;
@@ -177,7 +177,7 @@ impl Clients {
                     ..Default::default()
                 }),
                 update_mask: Some(prost_types::FieldMask { paths: vec!["primary_contact.email".to_owned()] }),
-                request_id: request_id(),
+                request_id: drawn_id(),
                 ..Default::default()
             };
             let refused = self

@@ -17,11 +17,10 @@ use customer_guard::domain::reconcile::{self, Plan};
 use customer_guard::domain::review::{AllowedEdit, Review, review};
 use customer_guard::store::{DatabaseAddress, DirtyCustomer, Error, Priority, Saved, SavedPlan, Store, Tx};
 use secrecy::SecretString;
-use sqlx::postgres::PgConnection;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, ConnectOptions};
+use sqlx::sqlite::SqliteConnection;
 
 use crate::postgres_server::{self, Database};
+pub use crate::shell::Shell;
 
 /// A store with one partner account, its clock, and the folder and the database it lives in.
 pub struct Bench {
@@ -125,7 +124,7 @@ async fn on_postgres(database: Database, through: Option<String>) -> Bench {
     let folder = tempfile::tempdir().expect("a folder for the test");
     let path = folder.path().join("guard.db");
     let clock = Clock::manual(Timestamp::from_micros(1_800_000_000_000_000));
-    let url = SecretString::from(through.as_ref().unwrap_or(&database.url).clone());
+    let url = SecretString::from(through.as_ref().unwrap_or(&database.service).clone());
     let (store, _) = Store::open_postgres(&url, clock.clone()).await.expect("a fresh database opens");
     let account = account_id("contoso");
     let bench = Bench { store, clock, account, path, _folder: folder, database: Some(database), through };
@@ -235,7 +234,7 @@ impl Bench {
     /// Where the database is.
     pub fn address(&self) -> DatabaseAddress {
         match &self.database {
-            Some(database) => DatabaseAddress::of(self.through.as_ref().unwrap_or(&database.url)),
+            Some(database) => DatabaseAddress::of(self.through.as_ref().unwrap_or(&database.service)),
             None => DatabaseAddress::File(self.path.clone()),
         }
     }
@@ -258,36 +257,13 @@ impl Bench {
         Self { store, clock, account, path, _folder, database, through }
     }
 
-    /// A connection of somebody with the engine's own shell: no pragma of ours, no lock file.
+    /// A connection of somebody with the engine's own shell.
     pub async fn shell(&self) -> Shell {
-        if let Some(database) = &self.database {
-            return Shell::Postgres(postgres_server::connected(&database.url).await);
+        match &self.database {
+            Some(database) => Shell::on_server(&database.url).await,
+            None => Shell::on_file(&self.path).await,
         }
-        let options = SqliteConnectOptions::new().filename(&self.path).busy_timeout(Duration::from_secs(5));
-        Shell::Sqlite(options.connect().await.expect("the file opens"))
     }
-}
-
-/// Somebody's shell on the database.
-pub enum Shell {
-    Sqlite(SqliteConnection),
-    Postgres(PgConnection),
-}
-
-/// Asks either engine.
-macro_rules! ask {
-    ($shell:expr, $sql:expr, |$query:ident, $connection:ident| $answer:expr) => {
-        match $shell {
-            Shell::Sqlite($connection) => {
-                let $query = sqlx::query(AssertSqlSafe($sql.to_owned()));
-                $answer
-            }
-            Shell::Postgres($connection) => {
-                let $query = sqlx::query(AssertSqlSafe($sql.to_owned()));
-                $answer
-            }
-        }
-    };
 }
 
 impl Shell {
@@ -297,37 +273,6 @@ impl Shell {
             Self::Sqlite(connection) => connection,
             Self::Postgres(_) => panic!("this promise is about a file"),
         }
-    }
-
-    /// Whether it is the sqlite3 shell.
-    pub const fn is_sqlite(&self) -> bool {
-        matches!(self, Self::Sqlite(_))
-    }
-
-    /// Runs a statement as it is typed. PostgreSQL knows neither OR REPLACE nor OR IGNORE; there it runs without.
-    pub async fn run(&mut self, sql: &str) -> Result<u64, String> {
-        let plain = sql.replacen(" OR REPLACE", "", 1).replacen(" OR IGNORE", "", 1);
-        let sql = if self.is_sqlite() { sql } else { &plain };
-        ask!(self, sql, |query, connection| {
-            let done = query.execute(connection).await;
-            done.map(|done| done.rows_affected()).map_err(|error| error.to_string())
-        })
-    }
-
-    /// The one number a question answers.
-    pub async fn number(&mut self, sql: &str) -> i64 {
-        ask!(self, sql, |query, connection| {
-            let row = query.fetch_one(connection).await.expect("the question is answered");
-            sqlx::Row::get(&row, 0)
-        })
-    }
-
-    /// The texts a question answers, from its column of that number.
-    pub async fn texts(&mut self, sql: &str, column: usize) -> Vec<String> {
-        ask!(self, sql, |query, connection| {
-            let rows = query.fetch_all(connection).await.expect("the question is answered");
-            rows.iter().map(|row| sqlx::Row::get(row, column)).collect()
-        })
     }
 }
 

@@ -14,7 +14,7 @@ contract! {
     a_full_run_wants_everybody_it_lists,
     a_list_diff_wants_only_the_new_and_the_changed,
     an_unlisted_active_customer_is_missing,
-    a_customer_first_seen_after_the_run_began_is_not_missing,
+    r6_a_customer_first_seen_after_the_run_began_is_not_missing,
     a_listed_an_ended_and_a_platform_customer_are_not_missing,
     a_finished_listing_wants_the_missing_and_forgets_its_pages,
 }
@@ -134,7 +134,7 @@ async fn an_unlisted_active_customer_is_missing(bench: Bench) {
     assert_eq!(bench.store.missing_in_listing(&run, &[]).await.expect("the store answers"), [tenant(2)]);
 }
 
-async fn a_customer_first_seen_after_the_run_began_is_not_missing(bench: Bench) {
+async fn r6_a_customer_first_seen_after_the_run_began_is_not_missing(bench: Bench) {
     let run = start(&bench, RunKind::ListDiff).await.expect("it starts");
     bench.microsoft_customer(1, "Same instant").await;
     bench.step(1);

@@ -27,6 +27,8 @@ macro_rules! contract {
 mod pgbouncer;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
+#[path = "../support/shell.rs"]
+mod shell;
 
 mod bench;
 

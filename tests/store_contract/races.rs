@@ -11,14 +11,17 @@ use customer_guard::sealing::Sealed;
 use customer_guard::store::{
     DirtyCustomer, Error, Priority, Remembered, Renewal, RequestKey, RunCause, RunKind, Saved, SavedPlan, Store,
 };
-use futures::future::{join, join_all};
+use futures::future::{join, join_all, join3};
 
 use crate::bench::{Bench, allowed, cause, mark, note, observed, profile, save_one, tenant, work};
+use crate::listing::{listed, page};
+use crate::runs::{finish, start};
 
 contract! {
     r1_and_r2_edits_and_observations_at_once_lose_nothing_and_mix_nothing,
     r3_of_answers_in_any_order_the_newest_question_wins,
     r4_a_mark_that_comes_during_a_look_asks_for_another,
+    r5_a_full_run_and_a_signals_look_at_one_customer_end_with_the_newer_question,
     r7_two_who_start_a_run_at_once_get_the_same_one,
     r9_of_two_who_renew_a_token_at_once_one_wins,
     r10_and_r16_a_request_that_comes_twice_at_once_has_one_effect,
@@ -112,6 +115,30 @@ async fn r4_a_mark_that_comes_during_a_look_asks_for_another(bench: Bench) {
     }
 }
 
+async fn r5_a_full_run_and_a_signals_look_at_one_customer_end_with_the_newer_question(bench: Bench) {
+    bench.microsoft_customer(1, "Ada").await;
+    let other = bench.beside().await;
+    for round in 0..10_i64 {
+        bench.step(1);
+        let run = start(&bench, RunKind::Full).await.expect("it starts");
+        let name = format!("Signal{round}");
+        let (by_run, by_signal) = (mark(1, 11 + 2 * round), mark(1, 12 + 2 * round));
+        let stale = [listed(1, "what the list says")];
+        join3(
+            page(&bench, &run, &stale, None),
+            observe(&other, &bench, 1, by_signal, Observed::Present(profile(&name))),
+            observe(&bench.store, &bench, 1, by_run, Observed::Present(profile("Run"))),
+        )
+        .await;
+        let now = bench.of_tenant(1).await;
+        assert_eq!((now.company_name, now.primary_contact), (profile(&name).company_name, profile(&name).contact));
+        finish(&bench, &run, None).await;
+    }
+    let (rows, revisions) = logged(&bench).await;
+    assert_eq!(rows, revisions);
+    assert_eq!(bench.shell().await.number("SELECT count(*) FROM customer").await, 1);
+}
+
 async fn r7_two_who_start_a_run_at_once_get_the_same_one(bench: Bench) {
     let other = bench.beside().await;
     let start = async |store: &Store| {
@@ -123,7 +150,7 @@ async fn r7_two_who_start_a_run_at_once_get_the_same_one(bench: Bench) {
             .await;
         started.expect("it starts").id
     };
-    let (one, two, three) = futures::future::join3(start(&bench.store), start(&other), start(&other)).await;
+    let (one, two, three) = join3(start(&bench.store), start(&other), start(&other)).await;
     assert_eq!(BTreeSet::from([one.to_string(), two.to_string(), three.to_string()]).len(), 1);
 }
 

@@ -15,6 +15,8 @@ contract! {
         a_writer_waits_for_the_writer_of_another_process,
         no_reader_skips_a_change_that_commits_later,
         texts_are_ordered_by_code_points,
+        the_service_has_no_right_but_those_it_uses,
+        a_schema_that_is_behind_is_the_owners_to_bring_up_to_date,
         an_address_that_nobody_answers_is_told_without_its_password,
     }
     on pgbouncer {
@@ -31,7 +33,8 @@ async fn processes_that_start_at_once_bring_the_schema_up_to_date_once(bench: Be
     let mut shell = bench.shell().await;
     shell.run("DROP SCHEMA public CASCADE").await.expect("it is emptied");
     shell.run("CREATE SCHEMA public").await.expect("it is empty");
-    let address = bench.address();
+    let everybody = bench.database.as_ref().expect("a server's database").url.clone();
+    let address = DatabaseAddress::of(&everybody);
     let opened = (0..4).map(|_| Store::open(&address, bench.clock.clone()));
     let opened = futures::future::join_all(opened).await;
     let from: Vec<i64> = opened.into_iter().map(|opened| opened.expect("it opens").1.from).collect();
@@ -144,6 +147,76 @@ async fn texts_are_ordered_by_code_points(bench: Bench) {
                  WHERE table_schema = 'public' AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'
                      AND table_name <> '_sqlx_migrations'";
     assert_eq!(shell.texts(other, 0).await, [""; 0]);
+}
+
+/// As whoever stole the service's password.
+async fn as_the_service(bench: &Bench) -> Shell {
+    Shell::on_server(&bench.database.as_ref().expect("a server's database").service).await
+}
+
+/// The tables of which the store's statements delete rows.
+fn deleted_from() -> BTreeSet<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let files = std::fs::read_dir(folder).expect("the store").map(|file| file.expect("a file").path());
+    let texts: Vec<String> = files.map(|file| std::fs::read_to_string(file).expect("a text")).collect();
+    let after = texts.iter().flat_map(|text| text.split("DELETE FROM ").skip(1));
+    let name = |text: &str| text.chars().take_while(|one| one.is_ascii_lowercase() || *one == '_').collect::<String>();
+    after.map(name).filter(|name| !name.is_empty()).collect()
+}
+
+async fn the_service_has_no_right_but_those_it_uses(bench: Bench) {
+    let made = bench.platform_customer("Linden").await;
+    let mut service = as_the_service(&bench).await;
+    assert_eq!(service.texts("SELECT current_user::TEXT", 0).await, ["customer_guard_service"]);
+    for statement in [
+        "DELETE FROM customer",
+        "DELETE FROM decision",
+        "UPDATE decision SET caller = 'nobody'",
+        "UPDATE change_log SET actor = 'nobody'",
+        "DELETE FROM customer_link",
+        "TRUNCATE customer",
+        "TRUNCATE sync_run_page",
+        "CREATE TABLE mine (a BIGINT)",
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (1, '', true, '', 0)",
+    ] {
+        let told = service.run(statement).await.expect_err(statement);
+        assert!(told.contains("permission denied"), "{statement}: {told}");
+    }
+    for statement in [
+        "ALTER TABLE customer DISABLE TRIGGER ALL",
+        "DROP TRIGGER customer_is_ended_not_deleted ON customer",
+        "ALTER TABLE customer DROP CONSTRAINT billing_mirrors_primary_of_a_microsoft_customer",
+        "DROP TABLE change_log",
+    ] {
+        let told = service.run(statement).await.expect_err(statement);
+        assert!(told.contains("must be owner of"), "{statement}: {told}");
+    }
+    assert_eq!(bench.customer(made.id).await, made);
+    let may_delete = "SELECT relname::TEXT FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND has_table_privilege(oid, 'DELETE')";
+    let may_delete: BTreeSet<String> = service.texts(may_delete, 0).await.into_iter().collect();
+    assert_eq!(may_delete, deleted_from());
+}
+
+async fn a_schema_that_is_behind_is_the_owners_to_bring_up_to_date(bench: Bench) {
+    bench.store.close().await;
+    let (again, migrated) = Store::open(&bench.address(), bench.clock.clone()).await.expect("nothing is to be done");
+    assert_eq!(migrated.from, migrated.to);
+    again.close().await;
+    let mut shell = bench.shell().await;
+    let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
+    assert_eq!(shell.run(newest).await, Ok(1));
+    let refused =
+        Store::open(&bench.address(), bench.clock.clone()).await.map(|_| ()).expect_err("it is not the owner");
+    assert!(
+        matches!(refused, StartError::Migration(MigrationError::NotOwner { found, known }) if found + 1 == known && known == migrated.to),
+        "{refused:?}"
+    );
+    shell.run("DROP SCHEMA public CASCADE").await.expect("it is emptied");
+    shell.run("CREATE SCHEMA public").await.expect("it is empty");
+    let refused =
+        Store::open(&bench.address(), bench.clock.clone()).await.map(|_| ()).expect_err("it is not the owner");
+    assert!(matches!(refused, StartError::Migration(MigrationError::NotOwner { found: 0, .. })), "{refused:?}");
 }
 
 async fn an_address_that_nobody_answers_is_told_without_its_password(bench: Bench) {

@@ -4,6 +4,9 @@
 //! `postgres` where the tests run as root. It ends with the test process, however that ends: a shell holds a pipe to it, and
 //! takes server and folder away when the pipe closes. Where there is no PostgreSQL, the tests that need one say so and do
 //! nothing, unless `CI` or `REQUIRE_POSTGRES=1` is set: then they fail.
+//!
+//! The schema is made by the owner's role and used by the service's, with the rights that `docs/postgresql.md` gives them: a
+//! right that the service lacks, or a migration that needs a superuser, fails tests.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -21,10 +24,16 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
 const PATIENCE: Duration = Duration::from_secs(60);
 const TEMPLATE: &str = "customer_guard_template";
 
+/// What an operator is told to run.
+const GUIDE: &str = include_str!("../../docs/postgresql.md");
+
 /// A database that nobody else uses. It is dropped some time after this is.
 pub struct Database {
-    pub name: String,
+    name: String,
+    /// Its address for somebody who may do everything.
     pub url: String,
+    /// Its address for the service.
+    pub service: String,
 }
 
 struct Server {
@@ -70,10 +79,7 @@ async fn made() -> Option<Database> {
     let mut admin = connected(&server.admin).await;
     if !*has_template {
         run(&mut admin, &format!("DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)")).await;
-        run(&mut admin, &format!("CREATE DATABASE {TEMPLATE} TEMPLATE template0 ENCODING 'UTF8'")).await;
-        let url = SecretString::from(server.url(TEMPLATE));
-        let (store, _) = Store::open_postgres(&url, Clock::system()).await.expect("the template is migrated");
-        store.close().await;
+        make_template(&mut admin, server).await;
         *has_template = true;
     }
     let done_with = std::mem::take(&mut *DONE_WITH.lock().expect("nobody panics with it"));
@@ -81,9 +87,44 @@ async fn made() -> Option<Database> {
         run(&mut admin, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
     }
     let name = format!("customer_guard_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    run(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} ENCODING 'UTF8'")).await;
+    // A checkpoint before and after would cost more than what it copies.
+    let copied = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER customer_guard_owner");
+    run(&mut admin, &copied).await;
     admin.close().await.expect("the connection ends");
-    Some(Database { url: server.url(&name), name })
+    let url = server.url(&name);
+    Some(Database { service: as_role(&url, "customer_guard_service"), url, name })
+}
+
+/// Makes the template as an operator makes a database: roles, database, schema, rights.
+async fn make_template(admin: &mut PgConnection, server: &Server) {
+    let (as_superuser, as_owner) = guide();
+    for statement in as_superuser.split_inclusive(';').filter(|statement| !statement.trim().is_empty()) {
+        let statement = statement.replace("DATABASE customer_guard", &format!("DATABASE {TEMPLATE}"));
+        let done = sqlx::raw_sql(AssertSqlSafe(statement.clone())).execute(&mut *admin).await;
+        // The roles belong to all databases of the server, and may be there already.
+        let is_there = statement.contains("CREATE ROLE") && done.is_err();
+        assert!(done.is_ok() || is_there, "{statement}: {done:?}");
+    }
+    let owner = as_role(&server.url(TEMPLATE), "customer_guard_owner");
+    let address = SecretString::from(owner.clone());
+    let (store, _) = Store::open_postgres(&address, Clock::system()).await.expect("the template is migrated");
+    store.close().await;
+    let mut owner = connected(&owner).await;
+    run(&mut owner, &as_owner).await;
+    owner.close().await.expect("the connection ends");
+}
+
+/// What the guide has a superuser run, and what the owner of the schema.
+pub fn guide() -> (String, String) {
+    let blocks = GUIDE.split("```sql\n").skip(1).map(|block| block.split("```").next().unwrap_or_default().to_owned());
+    let [as_superuser, as_owner] = blocks.collect::<Vec<_>>().try_into().expect("two blocks of SQL");
+    (as_superuser, as_owner)
+}
+
+/// The address of a database for somebody who takes on that role when connecting.
+pub fn as_role(url: &str, role: &str) -> String {
+    let mark = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{mark}options=-c%20role%3D{role}")
 }
 
 async fn run(connection: &mut PgConnection, sql: &str) {
@@ -122,7 +163,7 @@ fn given(url: String) -> Server {
 }
 
 /// The folder of the newest server's programs.
-fn binaries() -> Option<PathBuf> {
+pub fn binaries() -> Option<PathBuf> {
     let installed = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut installed: Vec<(u32, PathBuf)> = installed
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))

@@ -1,58 +1,72 @@
 //! The database, looked at from outside while the service runs.
 //!
-//! A test names it by a file. With `CUSTOMER_GUARD_TEST_ENGINE=postgres` the file holds the address of a PostgreSQL database
-//! of its own instead.
+//! A test names it by a file. With `CUSTOMER_GUARD_TEST_ENGINE=postgres` the file holds the addresses of a PostgreSQL
+//! database of its own instead.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use customer_guard::store::DatabaseAddress;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode};
-use sqlx::{AssertSqlSafe, ConnectOptions, Row, SqlSafeStr};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+use sqlx::{AssertSqlSafe, ConnectOptions, SqlSafeStr};
 
 use crate::postgres_server::{self, Database};
+pub use crate::shell::Shell;
 
 /// Whether the service runs on PostgreSQL.
 pub fn is_postgres() -> bool {
     std::env::var_os("CUSTOMER_GUARD_TEST_ENGINE").is_some_and(|engine| engine == "postgres")
 }
 
+/// Whether the engine is SQLite; says aloud why a test does nothing where it is another one.
+pub fn only_on_sqlite(why: &str) -> bool {
+    if is_postgres() {
+        eprintln!("ONLY ON SQLITE: {why}");
+    }
+    !is_postgres()
+}
+
+/// The databases of a server, by the files that name them.
+static MADE: Mutex<Vec<(PathBuf, Database)>> = Mutex::new(Vec::new());
+
 /// Makes the database of that file, if it is one of a server and does not exist.
 pub async fn prepare(file: &Path) {
     // Those of tests that have ended are dropped with their folders.
-    static MADE: Mutex<Vec<(PathBuf, Database)>> = Mutex::new(Vec::new());
     MADE.lock().expect("nobody panics with it").retain(|(file, _)| file.exists());
     if is_postgres() && !file.exists() {
         let made = postgres_server::database().await.expect("CUSTOMER_GUARD_TEST_ENGINE=postgres needs PostgreSQL");
-        std::fs::write(file, &made.url).expect("the file is written");
+        std::fs::write(file, format!("{}\n{}", made.service, made.url)).expect("the file is written");
         MADE.lock().expect("nobody panics with it").push((file.to_owned(), made));
     }
 }
 
-/// Where the database of that file is.
+/// Where the service finds the database of that file.
 pub fn address(file: &Path) -> DatabaseAddress {
-    url(file).map_or_else(|| DatabaseAddress::File(file.to_owned()), |url| DatabaseAddress::of(&url))
+    match urls(file) {
+        Some((service, _)) => DatabaseAddress::of(&service),
+        None => DatabaseAddress::File(file.to_owned()),
+    }
 }
 
-fn url(file: &Path) -> Option<String> {
-    if is_postgres() { std::fs::read_to_string(file).ok().filter(|url| url.starts_with("postgres")) } else { None }
-}
-
-/// A connection that only reads.
-pub async fn reader(database: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(database).read_only(true);
-    options.connect().await.expect("the database file can be read")
+/// The addresses of the database for the service, and for somebody who may do everything.
+fn urls(file: &Path) -> Option<(String, String)> {
+    let text = if is_postgres() { std::fs::read_to_string(file).ok()? } else { return None };
+    let (service, everybody) = text.split_once('\n')?;
+    Some((service.to_owned(), everybody.to_owned()))
 }
 
 /// A connection that may write, as anybody with a shell has one.
-pub async fn writer(database: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(database).busy_timeout(std::time::Duration::from_secs(10));
-    options.connect().await.expect("the database file can be opened")
+pub async fn shell(database: &Path) -> Shell {
+    match urls(database) {
+        Some((_, url)) => Shell::on_server(&url).await,
+        None => Shell::on_file(database).await,
+    }
 }
 
-/// A new database as the release with that schema made it.
-pub async fn of_schema(database: &Path, schema: i64) -> SqliteConnection {
+/// A new database file as the release with that schema made it.
+pub async fn of_schema(database: &Path, schema: i64) -> Shell {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
     let migration = |entry: std::io::Result<std::fs::DirEntry>| {
         let path = entry.expect("an entry").path();
@@ -68,18 +82,25 @@ pub async fn of_schema(database: &Path, schema: i64) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(database).create_if_missing(true);
     let mut made = options.journal_mode(SqliteJournalMode::Wal).connect().await.expect("the file opens");
     Migrator::with_migrations(wanted).run(&mut made).await.expect("the former schema");
-    made
+    Shell::Sqlite(made)
 }
 
 /// Copies a database as it is now, also while it is in use.
 pub async fn back_up(database: &Path, backup: &Path) {
     let to = backup.to_str().expect("a readable path");
-    sqlx::query("VACUUM INTO $1").bind(to).execute(&mut writer(database).await).await.expect("a backup");
+    match urls(database) {
+        Some((_, url)) => server_tool("pg_dump", &["--format=custom", "--file", to, &url]),
+        None => drop(shell(database).await.run(&format!("VACUUM INTO '{to}'")).await.expect("a backup")),
+    }
 }
 
-/// Puts a backup in the place of a database that nobody uses. What a write-ahead log still holds belongs to the database
-/// that is replaced, and would be read into the restored one.
+/// Puts a backup in the place of a database that nobody uses.
 pub fn restore(backup: &Path, database: &Path) {
+    if let Some((_, url)) = urls(database) {
+        let from = backup.to_str().expect("a readable path");
+        return server_tool("pg_restore", &["--clean", "--if-exists", "--single-transaction", "--dbname", &url, from]);
+    }
+    // What a write-ahead log still holds belongs to the database that is replaced, and would be read into the restored one.
     for beside in ["-wal", "-shm"] {
         let mut file = database.as_os_str().to_owned();
         file.push(beside);
@@ -89,14 +110,87 @@ pub fn restore(backup: &Path, database: &Path) {
     std::fs::rename(backup, database).expect("it is restored");
 }
 
-/// How many rows a `SELECT count(*)` counts.
-pub async fn count(database: &Path, select: &'static str) -> i64 {
-    if let Some(url) = url(database) {
-        let row = sqlx::query(select).fetch_one(&mut postgres_server::connected(&url).await).await.expect("a count");
-        return row.get(0);
+/// Runs one of the programs that come with the server.
+fn server_tool(name: &str, arguments: &[&str]) {
+    let program = postgres_server::binaries().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
+    let done = std::process::Command::new(program).args(arguments).output().expect("it runs");
+    assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Has the database refuse such statements of a table from now on, as if it failed in the middle of them.
+pub async fn begin_outage(database: &Path, statements: &str, table: &str, when: &str) {
+    let mut shell = shell(database).await;
+    let begin = if shell.is_sqlite() {
+        vec![format!(
+            "CREATE TRIGGER outage BEFORE {statements} ON {table} WHEN {when} BEGIN SELECT RAISE(ABORT, 'an outage'); END"
+        )]
+    } else {
+        vec![
+            "CREATE FUNCTION outage() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'an outage'; END $$"
+                .to_owned(),
+            format!(
+                "CREATE TRIGGER outage BEFORE {statements} ON {table} FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION outage()"
+            ),
+        ]
+    };
+    for statement in begin {
+        shell.run(&statement).await.expect("a trigger");
     }
-    let row = sqlx::query(select).fetch_one(&mut reader(database).await).await.expect("a count");
-    row.try_get(0).expect("a number")
+}
+
+/// Has it work again.
+pub async fn end_outage(database: &Path, table: &str) {
+    drop_trigger(database, "outage", table).await;
+}
+
+/// Takes a trigger away.
+pub async fn drop_trigger(database: &Path, name: &str, table: &str) {
+    let mut shell = shell(database).await;
+    let of_table = if shell.is_sqlite() { String::new() } else { format!(" ON {table}") };
+    shell.run(&format!("DROP TRIGGER {name}{of_table}")).await.expect("no trigger");
+}
+
+/// How many rows a `SELECT count(*)` counts.
+pub async fn count(database: &Path, select: &str) -> i64 {
+    shell(database).await.number(select).await
+}
+
+/// Every row of a table, as text.
+pub async fn rows(database: &Path, table: &str) -> Vec<String> {
+    let mut shell = shell(database).await;
+    let columns = if shell.is_sqlite() {
+        format!("SELECT 'quote(' || name || ')' FROM pragma_table_info('{table}') ORDER BY cid")
+    } else {
+        // What can be read of bytes shows as it is.
+        format!(
+            "SELECT CASE WHEN data_type = 'bytea' THEN 'encode(' || column_name || ', ''escape'')' ELSE column_name || '::TEXT' END
+             FROM information_schema.columns WHERE table_schema = 'public' AND table_name = '{table}' ORDER BY ordinal_position"
+        )
+    };
+    let columns = shell.texts(&columns, 0).await;
+    if columns.is_empty() {
+        return Vec::new();
+    }
+    let columns = columns.iter().map(|column| format!("coalesce({column}, 'NULL')")).collect::<Vec<_>>();
+    shell.texts(&format!("SELECT {} FROM {table} ORDER BY 1", columns.join("||' '||")), 0).await
+}
+
+/// Everything that is kept, by name, as whoever steals it reads it: the files of the folder, or every table of the server's
+/// database.
+pub async fn kept_bytes(database: &Path) -> BTreeMap<String, Vec<u8>> {
+    if !is_postgres() {
+        let entries = std::fs::read_dir(database.parent().expect("a folder")).expect("the folder can be read");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        return paths.map(|path| (path.display().to_string(), std::fs::read(&path).expect("a file"))).collect();
+    }
+    const TABLES: &str = "SELECT table_name::TEXT FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'";
+    let mut kept = BTreeMap::new();
+    for table in shell(database).await.texts(TABLES, 0).await {
+        let rows = rows(database, &table).await.join("\n");
+        kept.insert(table, rows.into_bytes());
+    }
+    kept
 }
 
 /// What holds at every moment, whatever a test did.

@@ -87,7 +87,7 @@ impl Hooked {
                  VALUES ('contoso', x'{hex}', '{url}', {made_at})"
             ),
         ] {
-            sqlx::query(sqlx::AssertSqlSafe(row)).execute(&mut former).await.expect("a row of the former release");
+            former.run(&row).await.expect("a row of the former release");
         }
         drop(former);
         let guard = Guard::start(&plan, &upstream, database).await;
@@ -145,18 +145,18 @@ impl Hooked {
     /// Everything an event could have an effect on, apart from having been fetched for.
     pub async fn effects(&self) -> (i64, i64, usize) {
         let file = &self.world.guard.database;
-        let marks = database::count(file, "SELECT coalesce(sum(marked), 0) FROM upstream_customer").await;
+        let marks =
+            database::count(file, "SELECT CAST(coalesce(sum(marked), 0) AS BIGINT) FROM upstream_customer").await;
         let seen = database::count(file, "SELECT count(*) FROM webhook_seen").await;
         (marks, seen, self.host.evil_asked())
     }
 
     /// How often the customer was wanted.
     pub async fn marks_of(&self, customer: Uuid) -> i64 {
-        use sqlx::Row as _;
-        let select = "SELECT marked FROM upstream_customer WHERE account = 'contoso' AND tenant_id = $1";
-        let mut reader = database::reader(&self.world.guard.database).await;
-        let row = sqlx::query(select).bind(customer.to_string()).fetch_optional(&mut reader).await.expect("an answer");
-        row.map_or(0, |row| row.try_get(0).expect("a number"))
+        let select = format!(
+            "SELECT CAST(coalesce(sum(marked), 0) AS BIGINT) FROM upstream_customer WHERE account = 'contoso' AND tenant_id = '{customer}'"
+        );
+        database::count(&self.world.guard.database, &select).await
     }
 
     pub async fn restart(self) -> Self {
