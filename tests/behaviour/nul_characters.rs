@@ -4,7 +4,7 @@
 use customer_guard::grpc::proto::{DESCRIPTORS, SyncState};
 use prost_reflect::prost::Message;
 use prost_reflect::prost::bytes::{Buf, BufMut};
-use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value};
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::{Code, Request, Status};
@@ -75,7 +75,7 @@ fn texts(message: &MessageDescriptor, depth: usize) -> Vec<Vec<FieldDescriptor>>
 fn put(message: &mut DynamicMessage, way: &[FieldDescriptor]) {
     let Some((field, rest)) = way.split_first() else { return };
     if field.is_map() {
-        let texts = [("team".to_owned().into(), Value::String(NUL.to_owned()))];
+        let texts = [(MapKey::String("team".to_owned()), Value::String(NUL.to_owned()))];
         // Only maps of texts are in requests.
         message.set_field(field, Value::Map(texts.into()));
     } else if rest.is_empty() {
