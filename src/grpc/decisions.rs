@@ -83,6 +83,9 @@ fn query(request: &proto::ListDecisionsRequest, problems: &mut Vec<FieldProblem>
             }
         },
     };
+    if request.caller.contains(char::is_control) {
+        problems.push(FieldProblem::new("caller", "must not contain control characters"));
+    }
     let caller = Some(request.caller.clone()).filter(|caller| !caller.is_empty());
     let instant = |given: &Option<prost_types::Timestamp>| given.as_ref().map(micros);
     DecisionQuery {

@@ -209,6 +209,8 @@ pub(super) fn lookup_of(
     let said = |field: &str, text: String| {
         if text.trim().is_empty() {
             Err(FieldProblem::new(field, "must not be empty"))
+        } else if text.contains(char::is_control) {
+            Err(FieldProblem::new(field, "must not contain control characters"))
         } else {
             Ok(text.trim().to_owned())
         }

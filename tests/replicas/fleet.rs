@@ -222,7 +222,7 @@ fn text(folder: &TempDir, database: &Database, partners: &[Partner], root: &str)
     let mut text = format!(
         "listen = \"127.0.0.1:0\"\ndatabase = {:?}\nlog = \"warn,customer_guard=info\"\nnight = \"0 4 29 2 *\"\n\
          audit_interval = \"4s\"\nlist_interval = \"1d\"\nrequests_per_minute = 60000\nconcurrency = 2\n",
-        database.url
+        database.service
     );
     for (number, partner) in partners.iter().enumerate() {
         text.push_str(&format!(
