@@ -29,7 +29,7 @@ const GUIDE: &str = include_str!("../../docs/postgresql.md");
 
 /// A database that nobody else uses. It is dropped some time after this is.
 pub struct Database {
-    name: String,
+    pub name: String,
     /// Its address for somebody who may do everything.
     pub url: String,
     /// Its address for the service.
