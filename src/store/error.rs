@@ -112,6 +112,8 @@ fn from_sqlstate(code: &str, message: &str) -> Error {
         // A standby, or a server that is told to write nothing; somebody who was silent for too long in a transaction, or in
         // all; a database that is not there yet.
         (_, "25006" | "25P03" | "25P04" | "3D000") => Error::Unavailable(cause()),
+        // What the connection keeps prepared is of a table that has a column more since: the next one reads it anew.
+        (_, "0A000") if message.starts_with("cached plan") => Error::Unavailable(cause()),
         // Connections, who may connect, resources, operators, the system itself.
         ("08" | "28" | "53" | "57" | "58", _) => Error::Unavailable(cause()),
         ("XX", "XX001" | "XX002") => Error::Corrupt(message.to_owned()),

@@ -63,3 +63,4 @@ mod provenance;
 mod leases;
 mod races;
 mod server;
+mod upgrades;
