@@ -5,7 +5,8 @@ use std::fmt::Write;
 use clap::Command;
 
 /// The commands that run the service; all others ask one.
-const RUN: [&str; 8] = ["serve", "demo", "migrate", "config", "audit", "healthcheck", "completions", "version"];
+const RUN: [&str; 9] =
+    ["serve", "demo", "migrate", "config", "audit", "store", "healthcheck", "completions", "version"];
 
 /// The command line with its help in groups.
 pub(super) fn grouped(command: Command) -> Command {

@@ -10,6 +10,7 @@ mod help;
 mod migrate;
 mod serve;
 mod signals;
+mod store;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -59,6 +60,9 @@ enum Command {
     /// Checks the record of refused edits
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Moves the store from its file to a PostgreSQL database
+    #[command(subcommand)]
+    Store(store::Command),
     /// Asks a running service whether it is healthy
     Healthcheck(healthcheck::Options),
     /// Prints what a shell needs to complete these commands
@@ -104,6 +108,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Migrate(options) => migrate::run(options).await,
         Command::Config(command) => configuration::run(command),
         Command::Audit(command) => audit::run(command).await,
+        Command::Store(command) => store::run(command).await,
         Command::Healthcheck(options) => healthcheck::run(options).await,
         Command::Completions(options) => completions::run(&options, Arguments::command()),
         Command::Ask(command) => return client::run(command).await,

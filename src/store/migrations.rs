@@ -198,7 +198,8 @@ async fn require_known(connection: &mut impl Migrate) -> Result<i64, MigrationEr
     if found > known() { Err(MigrationError::Newer { found, known: known() }) } else { Ok(found) }
 }
 
-fn known() -> i64 {
+/// The schema of this release.
+pub(super) fn known() -> i64 {
     SQLITE.last().map_or(0, |(number, ..)| *number)
 }
 

@@ -13,6 +13,7 @@ mod change_retention;
 mod changes;
 mod confirmations;
 mod connection;
+mod copy;
 mod credential_trials;
 mod customer_lookup;
 mod customer_query;
@@ -69,6 +70,9 @@ pub use account_records::{ConfiguredAccount, KeptAccount, SealedCredentials};
 pub use accounts::TenantChanged;
 pub use address::DatabaseAddress;
 pub use change_feed::{ChangeBatch, ChangesAfter, CustomerChange, SeenAhead};
+pub use copy::{
+    Copied, CopyError, CopyProgress, CopyStart, CopyStep, TableComparison, TableDigest, compare_stores, copy_store,
+};
 pub use credential_trials::TrialStart;
 pub use customer_lookup::SharedKey;
 pub use customer_query::{CustomerQuery, Deleted};
@@ -138,8 +142,10 @@ impl Store {
     /// Opens a PostgreSQL database and brings its schema up to date. Several processes may do so at once.
     pub async fn open_postgres(url: &SecretString, clock: Clock) -> Result<(Self, Migrated), StartError> {
         let server = postgres::open(url.expose_secret()).await?;
+        let backend = Backend::Postgres(server.clone());
+        copy::refuse_unfinished(&backend).await?;
         let migrated = migrations::run_on_postgres(&server).await?;
-        let store = Self { backend: Backend::Postgres(server), clock, wakeups: Wakeups::default(), lease: None };
+        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None };
         store.make_match_keys().await?;
         Ok((store, migrated))
     }
@@ -189,6 +195,12 @@ pub enum StartError {
     /// Its schema.
     #[error(transparent)]
     Migration(#[from] MigrationError),
+    /// A copy into it was begun and has not come to its end: its guards sleep.
+    #[error(
+        "the database holds a copy of a store that is not finished: run `customer-guard store copy` again with the same \
+         file, or use another database"
+    )]
+    UnfinishedCopy,
     /// What is made from its rows.
     #[error(transparent)]
     Rows(#[from] Error),

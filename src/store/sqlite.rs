@@ -144,7 +144,8 @@ fn private(path: &Path) -> std::io::Result<std::fs::File> {
     std::fs::File::options().create_new(true).write(true).open(path)
 }
 
-fn lock(database: &Path) -> Result<std::fs::File, OpenError> {
+/// Keeps other processes off the file for as long as the lock lives.
+pub(super) fn lock(database: &Path) -> Result<std::fs::File, OpenError> {
     // A link to the file is the file.
     let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let mut path = database.clone().into_os_string();

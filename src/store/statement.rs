@@ -117,7 +117,7 @@ pub(super) fn statement<'q>(text: impl Into<PerDialect>) -> Statement<'q> {
     Statement { text: Text::Literal(text.into()), values: Vec::new() }
 }
 
-/// A statement that was put together from texts of this program; see `customer_query`. It is not kept prepared: hardly two
+/// A statement that was put together from texts of this program; see `customer_query` and `copy`. It is not kept prepared: hardly two
 /// of them are the same text, and they would push out what is used all the time.
 pub(super) fn composed<'q>(text: String) -> Statement<'q> {
     Statement { text: Text::Composed(text), values: Vec::new() }
@@ -254,7 +254,7 @@ impl Text {
     fn of(self, dialect: fn(PerDialect) -> &'static str) -> (SqlStr, bool) {
         match self {
             Self::Literal(texts) => (dialect(texts).into_sql_str(), true),
-            // Made by `customer_query`, which writes nothing of a caller's into it.
+            // Made by `customer_query` and `copy`, which write nothing of a caller's into it.
             Self::Composed(text) => (AssertSqlSafe(text).into_sql_str(), false),
         }
     }

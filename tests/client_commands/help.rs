@@ -39,7 +39,8 @@ const ASKING: [&str; 30] = [
     "runs list",
 ];
 /// And those that run the service.
-const RUNNING: [&str; 8] = ["serve", "demo", "migrate", "config", "audit", "healthcheck", "completions", "version"];
+const RUNNING: [&str; 9] =
+    ["serve", "demo", "migrate", "config", "audit", "store", "healthcheck", "completions", "version"];
 
 #[test]
 fn every_help_fits_80_columns_and_teaches_by_example() {
@@ -50,8 +51,20 @@ fn every_help_fits_80_columns_and_teaches_by_example() {
     for heading in ["Run the service:", "Ask a running service:", "Exit codes:"] {
         assert!(stdout(&first).contains(heading), "{heading}");
     }
-    let others =
-        ["serve", "demo", "migrate", "config", "config check", "audit", "audit verify", "healthcheck", "completions"];
+    let others = [
+        "serve",
+        "demo",
+        "migrate",
+        "config",
+        "config check",
+        "audit",
+        "audit verify",
+        "store",
+        "store copy",
+        "store verify",
+        "healthcheck",
+        "completions",
+    ];
     for name in ASKING.iter().chain(&others).chain(&["accounts list", "accounts get", "runs get", ""]) {
         let arguments: Vec<_> = name.split_whitespace().chain(["--help"]).collect();
         let help = output(&arguments);

@@ -37,6 +37,7 @@ mod batches;
 mod change_feed;
 mod change_retention;
 mod connections;
+mod copies;
 mod dirty;
 mod durability;
 mod edits;
