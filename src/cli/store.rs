@@ -102,11 +102,8 @@ fn target(options: &Options) -> anyhow::Result<(DatabaseAddress, SecretString)> 
     let database = Config::read_database(options.file.sources(&environment, &flags))?;
     match &database {
         DatabaseAddress::Postgres(url) => Ok((database.clone(), url.clone())),
-        DatabaseAddress::File(path) => {
-            bail!(
-                "{} is no PostgreSQL database; --to looks like postgres://user:password@host:5432/name",
-                path.display()
-            )
+        DatabaseAddress::File(_) => {
+            bail!("{database} is no PostgreSQL database; --to looks like postgres://user:password@host:5432/name")
         }
     }
 }

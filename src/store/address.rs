@@ -17,6 +17,7 @@ pub enum DatabaseAddress {
 impl DatabaseAddress {
     /// An address such as `postgres://user:password@host:5432/database`, and else a file.
     pub fn of(text: &str) -> Self {
+        let text = text.trim();
         let is_server = ["postgres://", "postgresql://"].into_iter().any(|scheme| text.starts_with(scheme));
         if is_server { Self::Postgres(SecretString::from(text)) } else { Self::File(PathBuf::from(text)) }
     }
@@ -51,6 +52,10 @@ impl Eq for DatabaseAddress {}
 impl fmt::Display for DatabaseAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // A scheme that was misspelled: what follows may hold a password.
+            Self::File(path) if path.to_string_lossy().contains("://") => {
+                out.write_str("(an address of no known kind)")
+            }
             Self::File(path) => path.display().fmt(out),
             Self::Postgres(url) => out.write_str(&without_credentials(url.expose_secret())),
         }
@@ -89,6 +94,8 @@ mod tests {
     #[test]
     fn an_address_is_printed_without_user_and_password() {
         for (url, shown) in [
+            (" postgres://guard:hunter2@h/d ", "postgres://h/d"),
+            ("postgre://guard:hunter2@h/d", "(an address of no known kind)"),
             ("postgres://guard:hunter2@db.example:5432/guard", "postgres://db.example:5432/guard"),
             ("postgresql://guard:hun@ter2@a,b/guard?target_session_attrs=read-write", "postgres://a,b/guard"),
             ("postgres://h/guard?user=guard&password=hunter2", "postgres://h/guard"),

@@ -154,7 +154,9 @@ impl Store {
     pub async fn open_postgres_for_reading(url: &SecretString, clock: Clock) -> Result<Self, StartError> {
         let server = postgres::open_for_reading(url.expose_secret()).await?;
         migrations::require_known_to_postgres(&server).await?;
-        Ok(Self { backend: Backend::Postgres(server), clock, wakeups: Wakeups::default(), lease: None })
+        let backend = Backend::Postgres(server);
+        copy::refuse_unfinished(&backend).await?;
+        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None })
     }
 
     /// Opens the embedded database to look at it, also while a service has it: every write fails.

@@ -54,6 +54,9 @@ pub enum CopyError {
         "the target is not empty: it has rows in {0}. A store is copied into a database of its own; make an empty one"
     )]
     NotEmpty(String),
+    /// A service has opened the target, and would write into the copy.
+    #[error("a service uses the target: stop it, wait a quarter of a minute, and copy again")]
+    InUse,
     /// The target holds a copy of another file.
     #[error(
         "the target holds a copy of another database file: go on with that file, or copy into a database that is empty"
@@ -243,7 +246,13 @@ async fn begin(target: &Backend, tables: &[Table], identity: &str, clock: &Clock
             began_at BIGINT NOT NULL,
             finished_at BIGINT
         )"#;
+    const ALIVE: &str = "
+        SELECT EXISTS (SELECT 1 FROM replica WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000000)";
     let mut connection = target.begin_writing().await?;
+    if statement(ALIVE).fetch_value::<bool>(&mut connection).await? {
+        connection.rollback().await?;
+        return Err(CopyError::InUse);
+    }
     for table in tables {
         let known = FROM_THE_BEGINNING.iter().find(|(name, _)| *name == table.name).map_or("FALSE", |(_, which)| which);
         let name = table.quoted();
@@ -254,6 +263,8 @@ async fn begin(target: &Backend, tables: &[Table], identity: &str, clock: &Clock
         }
     }
     statement(TABLE).execute(&mut connection).await?;
+    // Whoever serves asks it whether the copy is finished, with whatever role.
+    statement("GRANT SELECT ON store_copy TO PUBLIC").execute(&mut connection).await?;
     let row = statement("INSERT INTO store_copy (source, began_at) VALUES ($1, $2)");
     row.bind(identity).bind(clock.now().micros()).execute(&mut connection).await?;
     for table in tables {
