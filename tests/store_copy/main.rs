@@ -47,7 +47,8 @@ const UPSTREAM: &str = "
     SELECT account, microsoft_tenant_id, company_name, created_at FROM customer WHERE source = 'MICROSOFT'";
 
 fn customers() -> i64 {
-    std::env::var("COPY_CUSTOMERS").map_or(2_000, |count| count.parse().expect("a number"))
+    let asked = std::env::var_os("COPY_CUSTOMERS").map(|count| count.into_string().expect("a text"));
+    asked.map_or(2_000, |count| count.parse().expect("a number"))
 }
 
 async fn fill(path: &Path, customers: i64) {
