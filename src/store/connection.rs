@@ -38,12 +38,15 @@ pub(super) enum Connection {
 }
 
 impl Backend {
-    /// Begins a transaction that may write, and waits for its turn: nobody else writes before it ends.
-    pub(super) async fn begin_writing(&self) -> Result<Connection, Error> {
+    /// Begins a transaction that may write, and waits for its turn: nobody else writes before it ends. One that is urgent does not
+    /// wait for those of its own process that wait for those of others; an embedded file has no others.
+    pub(super) async fn begin_writing(&self, is_urgent: bool) -> Result<Connection, Error> {
         Ok(match self {
             // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
             Self::Sqlite { writer, .. } => Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(server) => Connection::Postgres(PostgresTransaction::begin_writing(server).await?),
+            Self::Postgres(server) => {
+                Connection::Postgres(PostgresTransaction::begin_writing(server, is_urgent).await?)
+            }
         })
     }
 

@@ -35,6 +35,12 @@ impl Store {
         Self { lease: Some(lease), ..self.clone() }
     }
 
+    /// The same store for what cannot wait behind everything else that this process wants to write.
+    #[must_use]
+    pub fn urgent(&self) -> Self {
+        Self { is_urgent: true, ..self.clone() }
+    }
+
     /// Whether other processes may use the database at the same time.
     pub const fn is_shared(&self) -> bool {
         self.backend.is_shared()

@@ -108,6 +108,8 @@ pub struct Store {
     wakeups: Wakeups,
     /// What everything that is written is bound to, if it is.
     lease: Option<Lease>,
+    /// Whether its transactions overtake those that wait in this process.
+    is_urgent: bool,
 }
 
 impl Store {
@@ -133,7 +135,7 @@ impl Store {
         let migrated = migrations::run_on_sqlite(&writer.pool).await?;
         let readers = sqlite::open_for_reading(path).await?;
         let backend = Backend::Sqlite { writer: writer.pool, readers, _lock: Some(Arc::new(writer.lock)) };
-        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None };
+        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false };
         store.hash_former_webhook_secrets().await?;
         store.make_match_keys().await?;
         Ok((store, migrated))
@@ -145,7 +147,7 @@ impl Store {
         let backend = Backend::Postgres(server.clone());
         copy::refuse_unfinished(&backend).await?;
         let migrated = migrations::run_on_postgres(&server).await?;
-        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None };
+        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false };
         store.make_match_keys().await?;
         Ok((store, migrated))
     }
@@ -156,7 +158,7 @@ impl Store {
         migrations::require_known_to_postgres(&server).await?;
         let backend = Backend::Postgres(server);
         copy::refuse_unfinished(&backend).await?;
-        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None })
+        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false })
     }
 
     /// Opens the embedded database to look at it, also while a service has it: every write fails.
@@ -164,7 +166,7 @@ impl Store {
         let readers = sqlite::open_for_reading(path).await?;
         migrations::require_known_to_sqlite(&readers).await?;
         let backend = Backend::Sqlite { writer: readers.clone(), readers, _lock: None };
-        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None })
+        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false })
     }
 
     /// Whether the database answers.

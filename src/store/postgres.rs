@@ -120,12 +120,12 @@ pub(super) struct PostgresTransaction {
 }
 
 impl PostgresTransaction {
-    pub(super) async fn begin_writing(server: &Server) -> Result<Self, Error> {
+    pub(super) async fn begin_writing(server: &Server, is_urgent: bool) -> Result<Self, Error> {
         if server.only_looks() {
             return Err(Error::reads_only());
         }
-        let turn = server.turn().await?;
-        let mut begun = Self::on(server, Some(turn)).await?;
+        let turn = if is_urgent { None } else { Some(server.turn().await?) };
+        let mut begun = Self::on(server, turn).await?;
         begun.has_begun = true;
         let answer = sqlx::raw_sql(BEGIN_WRITING).fetch_one(begun.connection());
         let answer = timeout(TURN_TIMEOUT, answer).await;

@@ -17,11 +17,11 @@ use crate::operations::accounts::Accounts;
 use crate::store::{self, Holding, Store};
 
 /// For how long a replica that said that it is alive is believed.
-const TERM: Duration = Duration::from_secs(15);
+const TERM: Duration = Duration::from_secs(12);
 /// How often it says so.
-const SAY_EVERY: Duration = Duration::from_secs(3);
+const SAY_EVERY: Duration = Duration::from_secs(2);
 /// How long before the others stop believing it, it stops by itself.
-const MARGIN: Duration = Duration::from_secs(4);
+const MARGIN: Duration = Duration::from_secs(3);
 /// How long to wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -54,26 +54,32 @@ impl Shares {
     pub async fn run(self, stop: CancellationToken) {
         let mut served = self.accounts.changes();
         let mut changes = self.store.account_changes();
-        let mut believed_until = Instant::now();
+        // When nothing is held any more unless it was said again that this replica is alive.
+        let mut ends = Instant::now();
         loop {
             served.borrow_and_update();
             changes.borrow_and_update();
             let begun = Instant::now();
+            let mut sharing = std::pin::pin!(self.share());
             let shared = tokio::select! {
                 () = stop.cancelled() => return,
-                shared = self.share(believed_until) => shared,
+                shared = &mut sharing => shared,
+                () = tokio::time::sleep_until(ends), if self.store.is_shared() => {
+                    self.tell(Holding::default());
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        shared = sharing => shared,
+                    }
+                }
             };
             let pause = match shared {
                 Ok(holding) => {
-                    believed_until = begun + TERM;
+                    ends = begun + TERM - MARGIN;
                     self.tell(holding);
                     SAY_EVERY
                 }
                 Err(error) => {
                     tracing::warn!(error = %error, "this replica cannot say that it is alive");
-                    if self.store.is_shared() && Instant::now() + MARGIN >= believed_until {
-                        self.tell(Holding::default());
-                    }
                     STORE_PAUSE
                 }
             };
@@ -95,19 +101,14 @@ impl Shares {
         });
     }
 
-    /// One turn. One that takes longer than the others believe this replica is given up.
-    async fn share(&self, believed_until: Instant) -> Result<Holding, store::Error> {
+    /// One turn, before whatever else waits in this process.
+    async fn share(&self) -> Result<Holding, store::Error> {
         let accounts: BTreeSet<PartnerAccountId> =
             self.accounts.all().iter().map(|served| served.account.id.clone()).collect();
         let is_alone = !self.store.is_shared();
         let Self { store, replica, .. } = self;
-        let shared =
-            store.write("share_accounts", async |tx| tx.share_accounts(replica, &accounts, TERM, is_alone).await);
-        if is_alone {
-            return shared.await;
-        }
-        let patience = (believed_until - MARGIN).max(Instant::now() + SAY_EVERY);
-        tokio::time::timeout_at(patience, shared).await.unwrap_or(Err(store::Error::Busy))
+        let store = store.urgent();
+        store.write("share_accounts", async |tx| tx.share_accounts(replica, &accounts, TERM, is_alone).await).await
     }
 }
 

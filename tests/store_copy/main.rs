@@ -175,7 +175,8 @@ async fn a_copy_that_is_killed_half_way_goes_on_and_is_equal() {
         size / customers,
     );
 
-    let store = Store::open_postgres(&SecretString::from(database.url.clone()), Clock::system()).await;
+    // As the service, whose rights were given before the copy.
+    let store = Store::open_postgres(&SecretString::from(database.service.clone()), Clock::system()).await;
     let (store, _) = store.expect("a service opens a finished copy");
     let id = format!("{customers:08x}-0000-7000-8000-{customers:012x}").parse().expect("an id");
     let last = store.customer(&"contoso".parse().expect("an id"), id).await.expect("the store answers");
