@@ -134,12 +134,12 @@ mod tests {
             "57P03", "57P04", "57P05", "58000", "58030",
         ];
         for code in retried {
-            let error = from_sqlstate(code, "");
-            assert!(matches!(error, Error::Busy | Error::Unavailable(_)), "{code}: {error:?}");
+            let told = from_sqlstate(code, "");
+            assert!(matches!(told, Error::Busy | Error::Unavailable(_)), "{code}: {told:?}");
         }
         for code in ["22021", "22P02", "23505", "25P02", "40002", "42501", "42601", "42703", "42P01", "XX000", ""] {
-            let error = from_sqlstate(code, "");
-            assert!(matches!(error, Error::Failed(_)), "{code}: {error:?}");
+            let told = from_sqlstate(code, "");
+            assert!(matches!(told, Error::Failed(_)), "{code}: {told:?}");
         }
         assert!(matches!(from_sqlstate("53100", ""), Error::Full));
         assert!(matches!(from_sqlstate("XX001", ""), Error::Corrupt(_)));
@@ -150,15 +150,15 @@ mod tests {
             sqlx::Error::Tls("no certificate".into()),
             sqlx::Error::Protocol("broken off".to_owned()),
         ] {
-            let error = Error::from(error);
-            assert!(matches!(error, Error::Busy | Error::Unavailable(_)), "{error:?}");
+            let told = Error::from(error);
+            assert!(matches!(told, Error::Busy | Error::Unavailable(_)), "{told:?}");
         }
         assert!(matches!(Error::from(sqlx::Error::RowNotFound), Error::Failed(_)));
     }
 
     #[test]
     fn a_refused_value_is_not_quoted() {
-        let error = from_sqlstate("22P02", "invalid input syntax: ada@example.com");
-        assert!(!format!("{error:?}").contains("ada@example.com"), "{error:?}");
+        let told = from_sqlstate("22P02", "invalid input syntax: ada@example.com");
+        assert!(!format!("{told:?}").contains("ada@example.com"), "{told:?}");
     }
 }
