@@ -17,6 +17,7 @@ mod process;
 mod truth;
 
 mod clients;
+mod coherence;
 mod fleet;
 mod trouble;
 mod watcher;
