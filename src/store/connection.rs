@@ -45,7 +45,7 @@ impl Backend {
             // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
             Self::Sqlite { writer, .. } => Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(server) => {
-                Connection::Postgres(PostgresTransaction::begin_writing(server, is_urgent).await?)
+                Connection::Postgres(Box::pin(PostgresTransaction::begin_writing(server, is_urgent)).await?)
             }
         })
     }
@@ -54,7 +54,7 @@ impl Backend {
     pub(super) async fn begin_reading(&self) -> Result<Connection, Error> {
         Ok(match self {
             Self::Sqlite { readers, .. } => Connection::Sqlite(readers.begin_with("BEGIN DEFERRED").await?),
-            Self::Postgres(server) => Connection::Postgres(PostgresTransaction::begin_reading(server).await?),
+            Self::Postgres(server) => Connection::Postgres(Box::pin(PostgresTransaction::begin_reading(server)).await?),
         })
     }
 
@@ -91,7 +91,7 @@ impl Connection {
     pub(super) async fn commit(self) -> Result<(), Error> {
         match self {
             Self::Sqlite(transaction) => transaction.commit().await?,
-            Self::Postgres(transaction) => transaction.commit().await?,
+            Self::Postgres(transaction) => Box::pin(transaction.commit()).await?,
         }
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Connection {
     pub(super) async fn rollback(self) -> Result<(), Error> {
         match self {
             Self::Sqlite(transaction) => transaction.rollback().await?,
-            Self::Postgres(transaction) => transaction.rollback().await?,
+            Self::Postgres(transaction) => Box::pin(transaction.rollback()).await?,
         }
         Ok(())
     }

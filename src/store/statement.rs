@@ -133,21 +133,29 @@ impl<'q> Statement<'q> {
         self
     }
 
+    // What PostgreSQL needs is boxed: every future of the service holds that of a statement, also where the engine is SQLite.
+
     /// Runs it and returns how many rows it wrote.
     pub(super) async fn execute(self, on: impl Into<Access<'_>>) -> Result<u64, Error> {
         Ok(match on.into() {
             Access::SqlitePool(pool) => self.for_sqlite()?.execute(pool).await?.rows_affected(),
             Access::Sqlite(connection) => self.for_sqlite()?.execute(connection).await?.rows_affected(),
             Access::PostgresServer(server) => {
-                let query = self.for_postgres(server.keeps_statements())?;
-                let mut one = PostgresTransaction::for_one_read(server).await?;
-                let done = one.ask(|connection| query.execute(connection)).await?;
-                one.commit().await?;
-                done.rows_affected()
+                Box::pin(async move {
+                    let query = self.for_postgres(server.keeps_statements())?;
+                    let mut one = PostgresTransaction::for_one_read(server).await?;
+                    let done = one.ask(|connection| query.execute(connection)).await?;
+                    one.commit().await?;
+                    Ok::<_, Error>(done.rows_affected())
+                })
+                .await?
             }
             Access::Postgres(transaction) => {
-                let query = self.for_postgres(transaction.keeps_statements())?;
-                transaction.ask(|connection| query.execute(connection)).await?.rows_affected()
+                Box::pin(async move {
+                    let query = self.for_postgres(transaction.keeps_statements())?;
+                    Ok::<_, Error>(transaction.ask(|connection| query.execute(connection)).await?.rows_affected())
+                })
+                .await?
             }
         })
     }
@@ -158,15 +166,23 @@ impl<'q> Statement<'q> {
             Access::SqlitePool(pool) => self.for_sqlite()?.fetch_optional(pool).await?.map(Row::Sqlite),
             Access::Sqlite(connection) => self.for_sqlite()?.fetch_optional(connection).await?.map(Row::Sqlite),
             Access::PostgresServer(server) => {
-                let query = self.for_postgres(server.keeps_statements())?;
-                let mut one = PostgresTransaction::for_one_read(server).await?;
-                let found = one.ask(|connection| query.fetch_optional(connection)).await?;
-                one.commit().await?;
-                found.map(Row::Postgres)
+                Box::pin(async move {
+                    let query = self.for_postgres(server.keeps_statements())?;
+                    let mut one = PostgresTransaction::for_one_read(server).await?;
+                    let found = one.ask(|connection| query.fetch_optional(connection)).await?;
+                    one.commit().await?;
+                    Ok::<_, Error>(found.map(Row::Postgres))
+                })
+                .await?
             }
             Access::Postgres(transaction) => {
-                let query = self.for_postgres(transaction.keeps_statements())?;
-                transaction.ask(|connection| query.fetch_optional(connection)).await?.map(Row::Postgres)
+                Box::pin(async move {
+                    let query = self.for_postgres(transaction.keeps_statements())?;
+                    Ok::<_, Error>(
+                        transaction.ask(|connection| query.fetch_optional(connection)).await?.map(Row::Postgres),
+                    )
+                })
+                .await?
             }
         })
     }
@@ -187,15 +203,24 @@ impl<'q> Statement<'q> {
             Access::SqlitePool(pool) => rows(self.for_sqlite()?.fetch_all(pool).await?, Row::Sqlite),
             Access::Sqlite(connection) => rows(self.for_sqlite()?.fetch_all(connection).await?, Row::Sqlite),
             Access::PostgresServer(server) => {
-                let query = self.for_postgres(server.keeps_statements())?;
-                let mut one = PostgresTransaction::for_one_read(server).await?;
-                let found = one.ask(|connection| query.fetch_all(connection)).await?;
-                one.commit().await?;
-                rows(found, Row::Postgres)
+                Box::pin(async move {
+                    let query = self.for_postgres(server.keeps_statements())?;
+                    let mut one = PostgresTransaction::for_one_read(server).await?;
+                    let found = one.ask(|connection| query.fetch_all(connection)).await?;
+                    one.commit().await?;
+                    Ok::<_, Error>(rows(found, Row::Postgres))
+                })
+                .await?
             }
             Access::Postgres(transaction) => {
-                let query = self.for_postgres(transaction.keeps_statements())?;
-                rows(transaction.ask(|connection| query.fetch_all(connection)).await?, Row::Postgres)
+                Box::pin(async move {
+                    let query = self.for_postgres(transaction.keeps_statements())?;
+                    Ok::<_, Error>(rows(
+                        transaction.ask(|connection| query.fetch_all(connection)).await?,
+                        Row::Postgres,
+                    ))
+                })
+                .await?
             }
         })
     }
