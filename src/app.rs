@@ -30,7 +30,7 @@ use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{Endpoints, Settings as UpstreamSettings};
 use crate::sealing::SealingKeys;
-use crate::store::{self, ConfiguredAccount, DatabaseAddress, Migrated, Store, TenantChanged};
+use crate::store::{self, Beginning, ConfiguredAccount, DatabaseAddress, Migrated, Store, TenantChanged};
 use crate::sync::{Setup, Shares, Supervision, Supervisor, WebhookPlan, keeper, leave};
 use crate::webhook::{self, NoFetcher, Receiver};
 
@@ -201,6 +201,13 @@ impl App {
             return Err(StartError::NotLoopback(settings.listen));
         }
         let (store, migrated) = Store::open(&settings.database, clock.clone()).await?;
+        match store.begin_generation().await? {
+            Beginning::Restored => tracing::warn!(
+                "the database was put back to an earlier state: every account is synchronized in full, and callers who hold \
+                 something of what was lost are told so"
+            ),
+            Beginning::Began | Beginning::None => {}
+        }
         let page_token_key = store.page_token_key(PageTokens::fresh_key().ok_or(StartError::Randomness)?).await?;
         let accounts = accounts(&settings, &store).await?;
         let plan = settings.webhook.as_ref().map(|webhook| WebhookPlan {

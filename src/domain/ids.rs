@@ -163,6 +163,52 @@ counter! {
     Epoch
 }
 
+/// A stretch of the store's history; drawn by chance, so that no two are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct GenerationId(u64);
+
+impl GenerationId {
+    /// One of bytes that nobody can guess.
+    pub const fn drawn(bytes: [u8; 8]) -> Self {
+        Self(u64::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::Display for GenerationId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:016x}", self.0)
+    }
+}
+
+impl FromStr for GenerationId {
+    type Err = MalformedId;
+
+    fn from_str(text: &str) -> Result<Self, MalformedId> {
+        let malformed = MalformedId("generation");
+        if text.len() != 16 {
+            return Err(malformed);
+        }
+        u64::from_str_radix(text, 16).map(Self).map_err(|_| malformed)
+    }
+}
+
+/// Which state of a record somebody has seen: the revision it had and when it got it. Two states of the same revision are of
+/// two histories, one of which was lost when the database was put back; what was told before there were times has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// How often it had changed.
+    pub revision: Revision,
+    /// When it had changed last.
+    pub changed_at: Option<Timestamp>,
+}
+
+impl Version {
+    /// Whether a record of that revision, which changed last at that time, is the one that was seen.
+    pub fn is(&self, revision: Revision, changed_at: Timestamp) -> bool {
+        self.revision == revision && self.changed_at.is_none_or(|seen| seen == changed_at)
+    }
+}
+
 impl Revision {
     /// The revision of a customer that has just been created.
     pub const FIRST: Self = Self(1);

@@ -1,7 +1,8 @@
 //! Who synchronizes which account, of several processes that serve one store.
 //!
 //! Every account has one holder, and every holder as many accounts as any other, give or take one. Where a share lies
-//! follows from who is alive and who holds what, so that all come to the same shares without talking to each other.
+//! follows from who is alive and who holds what, so that all come to the same shares without talking to each other. Whoever
+//! is silent may be about to be found dead: it keeps what it holds, but nothing is left for it to take.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,15 +37,25 @@ pub struct Share {
     pub take: BTreeSet<PartnerAccountId>,
 }
 
-/// The share of one of the replicas that are alive; `holders` are the accounts and who holds each, alive or not.
-pub fn share(
-    replica: ReplicaId,
-    alive: &BTreeSet<ReplicaId>,
-    holders: &BTreeMap<PartnerAccountId, Option<ReplicaId>>,
-) -> Share {
-    let quota = quota(replica, alive, holders.len());
+/// Who serves a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Living {
+    /// Who has lately said that it is alive.
+    pub speaking: BTreeSet<ReplicaId>,
+    /// Who has not, and is still believed to be.
+    pub silent: BTreeSet<ReplicaId>,
+}
+
+/// The share of one of the replicas that speak; `holders` are the accounts and who holds each, alive or not.
+pub fn share(replica: ReplicaId, living: &Living, holders: &BTreeMap<PartnerAccountId, Option<ReplicaId>>) -> Share {
+    let Living { speaking, silent } = living;
+    let held_by = |held_by: &BTreeSet<ReplicaId>, holder: &Option<ReplicaId>| {
+        holder.is_some_and(|holder| held_by.contains(&holder))
+    };
+    let shared = holders.values().filter(|holder| !held_by(silent, holder)).count();
+    let quota = quota(replica, speaking, shared);
     let (mine, others): (Vec<_>, Vec<_>) = holders.iter().partition(|(_, holder)| **holder == Some(replica));
-    let free = others.into_iter().filter(|(_, holder)| holder.is_none_or(|holder| !alive.contains(&holder)));
+    let free = others.into_iter().filter(|(_, holder)| !held_by(speaking, holder) && !held_by(silent, holder));
     let missing = quota.saturating_sub(mine.len());
     let take = free.take(missing).map(|(account, _)| account.clone()).collect();
     let mut mine = mine.into_iter().map(|(account, _)| account.clone());
@@ -53,9 +64,9 @@ pub fn share(
 }
 
 /// How many of `accounts` are a replica's. What does not divide evenly goes to those that started first.
-fn quota(replica: ReplicaId, alive: &BTreeSet<ReplicaId>, accounts: usize) -> usize {
-    let others = alive.iter().filter(|other| **other != replica).count();
-    let rank = alive.iter().filter(|other| **other < replica).count();
+fn quota(replica: ReplicaId, speaking: &BTreeSet<ReplicaId>, accounts: usize) -> usize {
+    let others = speaking.iter().filter(|other| **other != replica).count();
+    let rank = speaking.iter().filter(|other| **other < replica).count();
     let replicas = others + 1;
     accounts / replicas + usize::from(rank < accounts % replicas)
 }
@@ -79,11 +90,11 @@ mod tests {
         format!("account-{number:03}").parse().expect("an id")
     }
 
-    /// One turn of every replica that is alive, each giving up and taking as its share says.
-    fn turn(alive: &BTreeSet<ReplicaId>, holders: &mut BTreeMap<PartnerAccountId, Option<ReplicaId>>) -> usize {
+    /// One turn of every replica that speaks, each giving up and taking as its share says.
+    fn turn(living: &Living, holders: &mut BTreeMap<PartnerAccountId, Option<ReplicaId>>) -> usize {
         let mut moved = 0;
-        for replica in alive {
-            let share = share(*replica, alive, holders);
+        for replica in &living.speaking {
+            let share = share(*replica, living, holders);
             for account in &share.give_up {
                 holders.insert(account.clone(), None);
             }
@@ -95,47 +106,53 @@ mod tests {
         moved
     }
 
-    fn cases() -> impl Strategy<Value = (usize, usize, Vec<Option<usize>>)> {
-        (1_usize..8, 0_usize..70).prop_flat_map(|(replicas, accounts)| {
+    /// How many replicas are known, how many of them speak and how many are silent, and who holds what.
+    fn cases() -> impl Strategy<Value = (Living, BTreeMap<PartnerAccountId, Option<ReplicaId>>)> {
+        (1_usize..8, 0_usize..70).prop_flat_map(|(known, accounts)| {
             let holder = any::<Option<usize>>();
-            (Just(replicas), 1..=replicas, proptest::collection::vec(holder, accounts))
+            let counts = (1..=known).prop_flat_map(move |speaking| (Just(speaking), 0..=known - speaking));
+            (Just(known), counts, proptest::collection::vec(holder, accounts)).prop_map(|(known, counts, holders)| {
+                let replicas = replicas(known);
+                let (speaking, silent) = counts;
+                let living = Living {
+                    speaking: replicas.iter().take(speaking).copied().collect(),
+                    silent: replicas.iter().skip(speaking).take(silent).copied().collect(),
+                };
+                let holder_of = |holder: Option<usize>| holder.map(|holder| replicas[holder % known]);
+                let holders = holders.into_iter().map(holder_of).enumerate();
+                (living, holders.map(|(number, holder)| (account(number), holder)).collect())
+            })
         })
     }
 
     proptest! {
         #[test]
-        fn whoever_holds_what_in_two_turns_everybody_has_as_many_as_the_others((known, living, holders) in cases()) {
-            let replicas = replicas(known);
-            let alive: BTreeSet<_> = replicas.iter().take(living).copied().collect();
-            let mut holders: BTreeMap<_, _> = holders
-                .into_iter()
-                .enumerate()
-                .map(|(number, holder)| (account(number), holder.map(|holder| replicas[holder % known])))
-                .collect();
-            let total = holders.len();
-            turn(&alive, &mut holders);
-            turn(&alive, &mut holders);
-            let counts: Vec<_> =
-                alive.iter().map(|one| holders.values().filter(|holder| **holder == Some(*one)).count()).collect();
-            prop_assert_eq!(counts.iter().sum::<usize>(), total, "nobody is left without a holder");
+        fn whoever_holds_what_in_two_turns_those_that_speak_have_as_many_as_each_other_and_nothing_is_left_over(
+            (living, mut holders) in cases()
+        ) {
+            let of_silent = |holders: &BTreeMap<PartnerAccountId, Option<ReplicaId>>| {
+                let silent = |holder: &ReplicaId| living.silent.contains(holder);
+                holders.iter().filter(|(_, holder)| holder.as_ref().is_some_and(silent)).count()
+            };
+            let (total, kept) = (holders.len(), of_silent(&holders));
+            turn(&living, &mut holders);
+            turn(&living, &mut holders);
+            let count = |one: &ReplicaId| holders.values().filter(|holder| **holder == Some(*one)).count();
+            let counts: Vec<_> = living.speaking.iter().map(count).collect();
+            prop_assert_eq!(of_silent(&holders), kept, "the silent keep what they hold");
+            prop_assert_eq!(counts.iter().sum::<usize>(), total - kept, "nothing is left without a holder");
             let (most, fewest) = (counts.iter().max().expect("one"), counts.iter().min().expect("one"));
             prop_assert!(most - fewest <= 1, "{:?}", counts);
-            prop_assert_eq!(turn(&alive, &mut holders), 0, "and then nothing moves");
+            prop_assert_eq!(turn(&living, &mut holders), 0, "and then nothing moves");
         }
 
         #[test]
-        fn nobody_takes_what_somebody_alive_holds((known, living, holders) in cases()) {
-            let replicas = replicas(known);
-            let alive: BTreeSet<_> = replicas.iter().take(living).copied().collect();
-            let holders: BTreeMap<_, _> = holders
-                .into_iter()
-                .enumerate()
-                .map(|(number, holder)| (account(number), holder.map(|holder| replicas[holder % known])))
-                .collect();
-            for replica in &alive {
-                let share = share(*replica, &alive, &holders);
+        fn nobody_takes_what_somebody_alive_holds((living, holders) in cases()) {
+            for replica in &living.speaking {
+                let share = share(*replica, &living, &holders);
                 for account in &share.take {
-                    prop_assert!(holders[account].is_none_or(|holder| !alive.contains(&holder)));
+                    let is_alive = |holder: ReplicaId| living.speaking.contains(&holder) || living.silent.contains(&holder);
+                    prop_assert!(!holders[account].is_some_and(is_alive));
                 }
             }
         }
@@ -145,8 +162,8 @@ mod tests {
     fn a_replica_that_comes_gets_its_part_of_what_the_others_hold_and_no_more_moves() {
         let replicas = replicas(3);
         let mut holders: BTreeMap<_, _> = (0..60).map(|number| (account(number), Some(replicas[number % 2]))).collect();
-        let alive: BTreeSet<_> = replicas.iter().copied().collect();
-        let moved = turn(&alive, &mut holders);
+        let living = Living { speaking: replicas.iter().copied().collect(), silent: BTreeSet::new() };
+        let moved = turn(&living, &mut holders);
         assert_eq!(moved, 40, "20 are given up, and taken");
         assert_eq!(holders.values().filter(|holder| **holder == Some(replicas[2])).count(), 20);
     }

@@ -70,7 +70,7 @@ pub(super) fn update_of(
     let name = names::account("partner_account.name", &message.name).map_err(|problem| problems.push(problem)).ok();
     let expected = match message.etag.as_str() {
         "" => None,
-        etag => convert::revision("partner_account.etag", etag).map_err(|problem| problems.push(problem)).ok(),
+        etag => convert::version("partner_account.etag", etag).map_err(|problem| problems.push(problem)).ok(),
     };
     let paths = request.update_mask.as_ref().map_or(&[][..], |mask| mask.paths.as_slice());
     let named = named_by(message, paths, &mut problems);
@@ -277,7 +277,7 @@ pub(super) fn partner_account(record: &AccountRecord) -> proto::PartnerAccount {
         sync_settings: Some(sync_settings(&record.settings)),
         create_time: Some(time(record.created_at)),
         update_time: Some(time(record.updated_at)),
-        etag: convert::etag(record.revision),
+        etag: convert::etag(record.revision, record.updated_at),
         webhook_secret_time: record.webhook_secret_made_at.map(time),
         certificate_expire_time: record.credential.and_then(CredentialKind::expires_at).map(time),
         user_sign_in_time: record.user.as_ref().and_then(|user| user.succeeded_at).map(time),

@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::domain::contact::{Contact, ContactField};
 use crate::domain::create::CustomerDraft;
 use crate::domain::customer::{Billing, Customer, CustomerStatus, Relationship, Source, SyncState, VisibleState};
-use crate::domain::ids::Revision;
+use crate::domain::ids::{Revision, Version};
 use crate::domain::ownership::{Owner, POLICY_REVISION};
 use crate::domain::pause::Pause;
 use crate::domain::policy::SyncPolicy;
@@ -56,7 +56,7 @@ pub fn customer(customer: &Customer, policy: &SyncPolicy, now: Timestamp) -> pro
         verify_due_by: verify_due_by.map(time),
         create_time: Some(time(customer.created_at)),
         update_time: Some(time(customer.updated_at)),
-        etag: etag(customer.revision),
+        etag: etag(customer.revision, customer.updated_at),
         delete_time: customer.deleted_at.map(time),
         stale: verify_due_by.is_some_and(|due| due < now),
         revision: customer.revision.0,
@@ -213,19 +213,29 @@ pub fn status_of(field: &str, value: i32) -> Result<Option<CustomerStatus>, Fiel
     }
 }
 
-/// The etag of a revision.
-pub fn etag(revision: Revision) -> String {
-    format!("\"r{revision}\"")
+/// The etag of a record of that revision, which changed last at that time.
+pub fn etag(revision: Revision, changed_at: Timestamp) -> String {
+    format!("\"r{revision}-{:x}\"", changed_at.micros())
 }
 
-/// The revision an etag stands for; quotes are optional.
-pub fn revision(field: &str, etag: &str) -> Result<Revision, FieldProblem> {
-    let bare = etag.trim_matches('"');
-    let number = bare.strip_prefix('r').filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
-    number
-        .and_then(|digits| digits.parse().ok())
-        .map(Revision)
-        .ok_or_else(|| FieldProblem::new(field, "is not an etag of this service; send one back as it was received"))
+/// The version an etag stands for; quotes are optional. Those of the first releases tell the revision only.
+pub fn version(field: &str, etag: &str) -> Result<Version, FieldProblem> {
+    let parsed = || {
+        let (revision, changed_at) = match etag.trim_matches('"').strip_prefix('r')?.split_once('-') {
+            Some((revision, changed_at)) => (revision, Some(changed_at)),
+            None => (etag.trim_matches('"').strip_prefix('r')?, None),
+        };
+        let revision = Some(revision).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()))?;
+        let changed_at = match changed_at {
+            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+                Some(Timestamp::from_micros(i64::from_str_radix(digits, 16).ok()?))
+            }
+            Some(_) => return None,
+            None => None,
+        };
+        Some(Version { revision: Revision(revision.parse().ok()?), changed_at })
+    };
+    parsed().ok_or_else(|| FieldProblem::new(field, "is not an etag of this service; send one back as it was received"))
 }
 
 /// Who owns the fields of a customer, as a message.
@@ -295,11 +305,16 @@ mod tests {
 
     #[test]
     fn an_etag_is_read_back_with_and_without_its_quotes() {
-        assert_eq!(etag(Revision(7)), "\"r7\"");
-        assert_eq!(revision("etag", "\"r7\""), Ok(Revision(7)));
-        assert_eq!(revision("etag", "r7"), Ok(Revision(7)));
-        for wrong in ["7", "r", "r-7", "W/\"r7\"", "r99999999999999999999"] {
-            assert!(revision("etag", wrong).is_err(), "{wrong}");
+        let (revision, at) = (Revision(7), Timestamp::from_micros(0x2a));
+        assert_eq!(etag(revision, at), "\"r7-2a\"");
+        let seen = Version { revision, changed_at: Some(at) };
+        assert_eq!(version("etag", "\"r7-2a\""), Ok(seen));
+        assert_eq!(version("etag", "r7-2a"), Ok(seen));
+        assert_eq!(version("etag", "\"r7\""), Ok(Version { changed_at: None, ..seen }), "of the first releases");
+        for wrong in
+            ["7", "r", "r-7", "W/\"r7\"", "r99999999999999999999", "r7-", "r7-x", "r7--2a", "r7-ffffffffffffffffff"]
+        {
+            assert!(version("etag", wrong).is_err(), "{wrong}");
         }
     }
 

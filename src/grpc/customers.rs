@@ -172,21 +172,13 @@ impl CustomerService for Customers {
         let ListCustomers { filter, order, deleted, .. } = &wanted;
         let arguments = format!("{}\n{filter}\n{order}\n{deleted:?}", request.parent);
         let context = TokenContext { list: "ListCustomers", parent: &arguments, caller: &caller.subject };
-        let from = match request.page_token.as_str() {
-            "" => None,
-            token => {
-                let place = self.0.page_tokens.open(context, token).map_err(|_| status::invalid_page_token())?;
-                Some(Position::parse(&place, order).ok_or_else(status::invalid_page_token)?)
-            }
-        };
+        let parse = |place: &str| Position::parse(place, order);
+        let from = self.0.begin_of_page(context, &request.page_token, parse).await?;
         let listed =
             list_customers(&self.0.store, &self.0.accounts, &caller, wanted.clone(), from.as_ref(), size).await;
         let listed = listed.map_err(status::list_customers)?;
         let (customers, next) = self.page(&listed, order, view)?;
-        let next_page_token = match &next {
-            Some(next) => self.0.page_tokens.seal(context, &next.to_string()).ok_or_else(status::no_randomness)?,
-            None => String::new(),
-        };
+        let next_page_token = self.0.next_page_token(context, next).await?;
         Ok(Response::new(proto::ListCustomersResponse { customers, next_page_token }))
     }
 

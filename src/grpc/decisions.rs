@@ -52,17 +52,10 @@ impl DecisionService for Decisions {
             request.parent, request.customer, request.start_time, request.end_time, request.caller
         );
         let context = TokenContext { list: "ListDecisions", parent: &arguments, caller: &caller.subject };
-        if !request.page_token.is_empty() {
-            let place = self.0.page_tokens.open(context, &request.page_token);
-            let place = place.map_err(|_| status::invalid_page_token())?;
-            query.before = Some(place.parse().map_err(|_| status::invalid_page_token())?);
-        }
+        query.before = self.0.begin_of_page(context, &request.page_token, |place| place.parse().ok()).await?;
         let listed = list_decisions(&self.0.store, &self.0.accounts, &caller, &account, &query, size).await;
         let listed = listed.map_err(status::decision)?;
-        let next_page_token = match listed.next {
-            Some(next) => self.0.page_tokens.seal(context, &next.to_string()).ok_or_else(status::no_randomness)?,
-            None => String::new(),
-        };
+        let next_page_token = self.0.next_page_token(context, listed.next).await?;
         let decisions = listed.decisions.iter().map(decision).collect();
         Ok(Response::new(proto::ListDecisionsResponse { decisions, next_page_token }))
     }

@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use crate::clock::Timestamp;
 use crate::domain::customer::Customer;
 use crate::domain::field::Field;
-use crate::domain::ids::{PartnerAccountId, Revision, TenantId};
+use crate::domain::ids::{PartnerAccountId, TenantId, Version};
 use crate::domain::likeness::{Candidate, Likeness};
 use crate::domain::text::FieldProblem;
 use crate::grpc::convert::{self, time};
@@ -70,23 +70,12 @@ pub(super) async fn list_pending_links(
     let size = page_size(request.page_size).map_err(|problem| problems.push(problem)).ok();
     let (Some(account), Some(size)) = (account, size) else { return Err(invalid(&problems)) };
     let context = TokenContext { list: "ListPendingLinks", parent: &request.parent, caller: &caller.subject };
-    let after = match request.page_token.as_str() {
-        "" => None,
-        token => {
-            let place = serving.page_tokens.open(context, token).map_err(|_| status::invalid_page_token())?;
-            Some(place_of(&place).ok_or_else(status::invalid_page_token)?)
-        }
-    };
+    let after = serving.begin_of_page(context, &request.page_token, place_of).await?;
     let listed =
         pending_links::list_pending_links(&serving.store, &serving.accounts, &caller, &account, after, size).await;
     let listed = listed.map_err(status::links::pending_link)?;
-    let next_page_token = match listed.next {
-        Some(next) => {
-            let place = format!("{} {}", next.noted_at.micros(), next.tenant_id);
-            serving.page_tokens.seal(context, &place).ok_or_else(status::no_randomness)?
-        }
-        None => String::new(),
-    };
+    let next = listed.next.map(|next| format!("{} {}", next.noted_at.micros(), next.tenant_id));
+    let next_page_token = serving.next_page_token(context, next).await?;
     let pending_links = listed.links.iter().map(|link| pending_link(&account, link)).collect();
     Ok(Response::new(proto::ListPendingLinksResponse { pending_links, next_page_token }))
 }
@@ -144,10 +133,10 @@ fn unlink_of(request: &proto::UnlinkCustomerRequest) -> Result<UnlinkCustomer, V
     }
 }
 
-fn expected(etag: &str, problems: &mut Vec<FieldProblem>) -> Option<Revision> {
+fn expected(etag: &str, problems: &mut Vec<FieldProblem>) -> Option<Version> {
     match etag {
         "" => None,
-        etag => convert::revision("etag", etag).map_err(|problem| problems.push(problem)).ok(),
+        etag => convert::version("etag", etag).map_err(|problem| problems.push(problem)).ok(),
     }
 }
 

@@ -18,6 +18,7 @@ mod limits;
 mod links;
 mod names;
 mod page_token;
+mod paging;
 mod partner_accounts;
 mod pauses;
 mod provenance;

@@ -7,7 +7,6 @@ use secrecy::SecretString;
 use tonic::{Request, Response, Status};
 
 use crate::domain::account::AccountRecord;
-use crate::domain::ids::PartnerAccountId;
 use crate::grpc::account_messages::{self, creation_of, partner_account, update_of};
 use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
@@ -67,19 +66,10 @@ impl PartnerAccountService for PartnerAccounts {
         let request = request.into_inner();
         let size = page_size(request.page_size).map_err(|problem| invalid(&[problem]))?;
         let context = TokenContext { list: "ListPartnerAccounts", parent: "", caller: &caller.subject };
-        let after = match request.page_token.as_str() {
-            "" => None,
-            token => {
-                let place = self.0.page_tokens.open(context, token).map_err(|_| status::invalid_page_token())?;
-                Some(place.parse::<PartnerAccountId>().map_err(|_| status::invalid_page_token())?)
-            }
-        };
+        let after = self.0.begin_of_page(context, &request.page_token, |place| place.parse().ok()).await?;
         let listed = list_partner_accounts(&self.0.store, &self.0.accounts, &caller, after.as_ref(), size).await;
         let listed = listed.map_err(status::partner_account)?;
-        let next_page_token = match &listed.next {
-            Some(next) => self.0.page_tokens.seal(context, next.as_str()).ok_or_else(status::no_randomness)?,
-            None => String::new(),
-        };
+        let next_page_token = self.0.next_page_token(context, listed.next.as_ref()).await?;
         let partner_accounts = listed.accounts.iter().map(partner_account).collect();
         Ok(Response::new(proto::ListPartnerAccountsResponse { partner_accounts, next_page_token }))
     }

@@ -52,7 +52,7 @@ pub(super) fn update_of(request: proto::UpdateCustomerRequest) -> Result<UpdateC
     let name = names::customer("name", &customer.name).map_err(|problem| problems.push(problem)).ok();
     let expected = match customer.etag.as_str() {
         "" => None,
-        etag => convert::revision("etag", etag).map_err(|problem| problems.push(problem)).ok(),
+        etag => convert::version("etag", etag).map_err(|problem| problems.push(problem)).ok(),
     };
     let edit = edit_mask::edit(&customer, request.update_mask.as_ref()).map_err(|more| problems.extend(more)).ok();
     if !problems.is_empty() {
@@ -78,7 +78,7 @@ pub(super) fn deletion_of(
     let name = names::customer("name", name).map_err(|problem| problems.push(problem)).ok();
     let expected = match etag {
         "" => None,
-        etag => convert::revision("etag", etag).map_err(|problem| problems.push(problem)).ok(),
+        etag => convert::version("etag", etag).map_err(|problem| problems.push(problem)).ok(),
     };
     match name {
         Some(name) if problems.is_empty() => {

@@ -2,7 +2,6 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::domain::ids::TenantId;
 use crate::grpc::convert::{reseller, time};
 use crate::grpc::details::invalid;
 use crate::grpc::page_token::TokenContext;
@@ -33,19 +32,10 @@ pub(super) async fn list_resellers(
     let size = page_size(request.page_size).map_err(|problem| problems.push(problem)).ok();
     let (Some(account), Some(size)) = (account, size) else { return Err(invalid(&problems)) };
     let context = TokenContext { list: "ListResellers", parent: &request.parent, caller: &caller.subject };
-    let after = match request.page_token.as_str() {
-        "" => None,
-        token => {
-            let place = serving.page_tokens.open(context, token).map_err(|_| status::invalid_page_token())?;
-            Some(place.parse::<TenantId>().map_err(|_| status::invalid_page_token())?)
-        }
-    };
+    let after = serving.begin_of_page(context, &request.page_token, |place| place.parse().ok()).await?;
     let listed = list(&serving.store, &serving.accounts, &caller, &account, after, size).await;
     let listed = listed.map_err(status::sync_run)?;
-    let next_page_token = match listed.next {
-        Some(next) => serving.page_tokens.seal(context, &next.to_string()).ok_or_else(status::no_randomness)?,
-        None => String::new(),
-    };
+    let next_page_token = serving.next_page_token(context, listed.next).await?;
     let resellers = listed.resellers.into_iter().map(indirect_reseller).collect();
     Ok(Response::new(proto::ListResellersResponse { resellers, next_page_token }))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::domain::ids::{PartnerAccountId, RunId};
+use crate::domain::ids::PartnerAccountId;
 use crate::grpc::convert::{self, time};
 use crate::grpc::details::invalid;
 use crate::grpc::incremental_mode::incremental_mode;
@@ -131,19 +131,10 @@ impl SyncService for Sync {
         let size = page_size(request.page_size).map_err(|problem| problems.push(problem)).ok();
         let (Some(account), Some(size)) = (account, size) else { return Err(invalid(&problems)) };
         let context = TokenContext { list: "ListSyncRuns", parent: &request.parent, caller: &caller.subject };
-        let before = match request.page_token.as_str() {
-            "" => None,
-            token => {
-                let place = self.0.page_tokens.open(context, token).map_err(|_| status::invalid_page_token())?;
-                Some(place.parse::<RunId>().map_err(|_| status::invalid_page_token())?)
-            }
-        };
+        let before = self.0.begin_of_page(context, &request.page_token, |place| place.parse().ok()).await?;
         let listed = list_sync_runs(&self.0.store, &self.0.accounts, &caller, &account, before, size).await;
         let listed = listed.map_err(status::sync_run)?;
-        let next_page_token = match listed.next {
-            Some(next) => self.0.page_tokens.seal(context, &next.to_string()).ok_or_else(status::no_randomness)?,
-            None => String::new(),
-        };
+        let next_page_token = self.0.next_page_token(context, listed.next).await?;
         let sync_runs = listed.runs.iter().map(sync_run).collect();
         Ok(Response::new(proto::ListSyncRunsResponse { sync_runs, next_page_token }))
     }

@@ -25,7 +25,7 @@ use crate::grpc::status::watch as problems;
 use crate::grpc::{Serving, caller, names, proto, provenance, status};
 use crate::operations::list_customers::Parent;
 use crate::operations::watch_customers::{
-    SnapshotCause, Watch, WatchBegin, WatchCustomers, WatchEvent, WatchMessage, WatchPlace, watch_customers as begin,
+    SnapshotCause, Watch, WatchBegin, WatchCursor, WatchCustomers, WatchEvent, WatchMessage, watch_customers as begin,
 };
 use crate::store::{CustomerChange, Freshness};
 
@@ -77,7 +77,7 @@ pub(super) async fn watch_customers(
         Messages { serving: Arc::clone(serving), parent: request.parent, caller: caller.subject.clone(), view };
     let begins = match request.cursor.as_str() {
         "" => start,
-        cursor => WatchBegin::After(stream.place(cursor).ok_or_else(problems::invalid_cursor)?),
+        cursor => WatchBegin::After(stream.cursor(cursor).ok_or_else(problems::invalid_cursor)?),
     };
     let Watches { limits, slots, tasks } = &serving.watches;
     let watch = WatchCustomers { parent, begin: begins, kinds, quiet: limits.quiet };
@@ -200,9 +200,9 @@ impl Messages {
         TokenContext { list: "WatchCustomers", parent: &self.parent, caller: &self.caller }
     }
 
-    fn place(&self, cursor: &str) -> Option<WatchPlace> {
-        let place = self.serving.page_tokens.open(self.context(), cursor).ok()?;
-        WatchPlace::parse(&place)
+    fn cursor(&self, cursor: &str) -> Option<WatchCursor> {
+        let cursor = self.serving.page_tokens.open(self.context(), cursor).ok()?;
+        WatchCursor::parse(&cursor)
     }
 
     fn message(&self, message: WatchMessage) -> Result<proto::WatchCustomersResponse, Status> {
@@ -219,7 +219,7 @@ impl Messages {
                 Event::Checkpoint(proto::Checkpoint { accounts: accounts.into_iter().map(freshness).collect() })
             }
         };
-        let cursor = self.serving.page_tokens.seal(self.context(), &message.place.to_string());
+        let cursor = self.serving.page_tokens.seal(self.context(), &message.cursor.to_string());
         Ok(proto::WatchCustomersResponse { cursor: cursor.ok_or_else(status::no_randomness)?, event: Some(event) })
     }
 
@@ -260,6 +260,7 @@ const fn cause_of(cause: SnapshotCause) -> proto::SnapshotCause {
     match cause {
         SnapshotCause::NoCursor => proto::SnapshotCause::NoCursor,
         SnapshotCause::CursorTooOld => proto::SnapshotCause::CursorTooOld,
+        SnapshotCause::StoreRestored => proto::SnapshotCause::StoreRestored,
     }
 }
 

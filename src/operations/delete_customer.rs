@@ -3,7 +3,7 @@
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
 use crate::domain::deletion::{self, Verdict};
-use crate::domain::ids::{CustomerId, PartnerAccountId, Revision};
+use crate::domain::ids::{CustomerId, PartnerAccountId, Version};
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::create_customer::WriteMode;
 use crate::operations::once::{self, Once, Outcome, RequestIdReused};
@@ -26,7 +26,7 @@ pub struct DeleteCustomer {
     /// Which.
     pub id: CustomerId,
     /// The revision the caller has seen, if it says so.
-    pub expected: Option<Revision>,
+    pub expected: Option<Version>,
     /// Which way.
     pub direction: Direction,
     /// Whether it is to be stored.
@@ -80,7 +80,7 @@ pub async fn delete_customer(
             }
             let found = tx.customer_for_update(&account, id).await?;
             let customer = found.ok_or_else(|| DeleteCustomerError::CustomerNotFound(account.clone(), id))?;
-            if expected.is_some_and(|expected| expected != customer.revision) {
+            if expected.is_some_and(|expected| !expected.is(customer.revision, customer.updated_at)) {
                 return Err(DeleteCustomerError::Stale(account.clone(), id));
             }
             if direction == Direction::Undelete && customer.deleted_at.is_some() {

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
 use crate::domain::field::Field;
-use crate::domain::ids::{CustomerId, PartnerAccountId, Revision, TenantId};
+use crate::domain::ids::{CustomerId, PartnerAccountId, TenantId, Version};
 use crate::domain::link::{self, CannotLink};
 use crate::domain::observation::Observation;
 use crate::operations::accounts::{AccountNotFound, Accounts};
@@ -35,7 +35,7 @@ pub struct LinkCustomer {
     /// The customer in Partner Center.
     pub tenant: TenantId,
     /// The revision the caller has seen, if it says so.
-    pub expected: Option<Revision>,
+    pub expected: Option<Version>,
     /// Whether it is to be stored.
     pub mode: WriteMode,
 }
@@ -188,7 +188,7 @@ async fn linkable(tx: &mut Tx, request: &LinkCustomer) -> Result<Customer, LinkC
     let LinkCustomer { account, id, tenant, expected, .. } = request;
     let found = tx.customer_for_update(account, *id).await?;
     let customer = found.ok_or_else(|| LinkCustomerError::CustomerNotFound(account.clone(), *id))?;
-    if expected.is_some_and(|expected| expected != customer.revision) {
+    if expected.is_some_and(|expected| !expected.is(customer.revision, customer.updated_at)) {
         return Err(LinkCustomerError::Stale(account.clone(), *id));
     }
     link::linkable(&customer).map_err(|why| request.cannot(why))?;

@@ -4,7 +4,7 @@
 
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
-use crate::domain::ids::{CustomerId, PartnerAccountId, Revision};
+use crate::domain::ids::{CustomerId, PartnerAccountId, Version};
 use crate::domain::link;
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::create_customer::WriteMode;
@@ -19,7 +19,7 @@ pub struct UnlinkCustomer {
     /// Which.
     pub id: CustomerId,
     /// The revision the caller has seen, if it says so.
-    pub expected: Option<Revision>,
+    pub expected: Option<Version>,
     /// Whether it is to be stored.
     pub mode: WriteMode,
 }
@@ -72,7 +72,7 @@ pub async fn unlink_customer(
             }
             let found = tx.customer_for_update(&account, id).await?;
             let customer = found.ok_or_else(|| UnlinkCustomerError::CustomerNotFound(account.clone(), id))?;
-            if expected.is_some_and(|expected| expected != customer.revision) {
+            if expected.is_some_and(|expected| !expected.is(customer.revision, customer.updated_at)) {
                 return Err(UnlinkCustomerError::Stale(account.clone(), id));
             }
             let standing = tx.standing_link(&account, id).await?;

@@ -3,7 +3,7 @@
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::customer::Customer;
 use crate::domain::edit::CustomerEdit;
-use crate::domain::ids::{CustomerId, DecisionId, PartnerAccountId, Revision};
+use crate::domain::ids::{CustomerId, DecisionId, PartnerAccountId, Version};
 use crate::domain::review::{self, Refusal, Review};
 use crate::domain::text::FieldProblem;
 use crate::operations::accounts::{AccountNotFound, Accounts};
@@ -19,7 +19,7 @@ pub struct UpdateCustomer {
     /// Which.
     pub id: CustomerId,
     /// The revision the caller has seen, if it says so.
-    pub expected: Option<Revision>,
+    pub expected: Option<Version>,
     /// What it wants.
     pub edit: CustomerEdit,
     /// Whether it is to be stored.
@@ -120,7 +120,9 @@ async fn decide(tx: &mut Tx, caller: &Caller, request: &UpdateCustomer) -> Resul
     let stale = || UpdateCustomerError::Stale(account.clone(), *id);
     let found = tx.customer_for_update(account, *id).await?;
     let customer = found.ok_or_else(|| UpdateCustomerError::CustomerNotFound(account.clone(), *id))?;
-    if expected.is_some_and(|expected| expected != customer.revision) && !planted!("etag-ignored") {
+    if expected.is_some_and(|expected| !expected.is(customer.revision, customer.updated_at))
+        && !planted!("etag-ignored")
+    {
         return Err(stale());
     }
     if customer.deleted_at.is_some() {

@@ -3,7 +3,7 @@
 use crate::domain::access::{Action, Caller, Denied};
 use crate::domain::account::{AccountOrigin, AccountRecord};
 use crate::domain::account_draft::{self, AccountEdit};
-use crate::domain::ids::{PartnerAccountId, Revision};
+use crate::domain::ids::{PartnerAccountId, Version};
 use crate::domain::text::FieldProblem;
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::create_customer::WriteMode;
@@ -16,7 +16,7 @@ pub struct UpdatePartnerAccount {
     /// Which account.
     pub account: PartnerAccountId,
     /// The revision the caller has seen, if it says so.
-    pub expected: Option<Revision>,
+    pub expected: Option<Version>,
     /// What it becomes.
     pub edit: AccountEdit,
     /// Whether it is to be stored.
@@ -71,7 +71,7 @@ pub async fn update_partner_account(
                 AccountOrigin::Configuration => return Err(UpdatePartnerAccountError::Configured(account.clone())),
                 AccountOrigin::Api => {}
             }
-            if expected.is_some_and(|expected| expected != before.revision) {
+            if expected.is_some_and(|expected| !expected.is(before.revision, before.updated_at)) {
                 return Err(UpdatePartnerAccountError::Stale(account.clone()));
             }
             let after = account_draft::edited(&before, edit).map_err(UpdatePartnerAccountError::Invalid)?;

@@ -13,12 +13,12 @@ use tokio::time::Instant;
 use crate::domain::access::{Caller, Denied};
 use crate::domain::change::ChangeKind;
 use crate::domain::customer::Customer;
-use crate::domain::ids::{ChangePosition, PartnerAccountId};
+use crate::domain::ids::{ChangePosition, GenerationId, PartnerAccountId};
 use crate::domain::order::{Order, Position};
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::operations::list_customers::{Parent, readable};
 use crate::store::{
-    self, ChangeBatch, ChangesAfter, CustomerChange, CustomerQuery, Deleted, Freshness, SeenAhead, Store,
+    self, ChangeBatch, ChangesAfter, CustomerChange, CustomerQuery, Deleted, Freshness, Place, SeenAhead, Store,
 };
 
 /// How many changes, or customers of a snapshot, are read at a time.
@@ -50,10 +50,19 @@ pub enum WatchBegin {
     /// With the changes from now on.
     Now,
     /// After that place.
-    After(WatchPlace),
+    After(WatchCursor),
 }
 
-/// The place in a watch after a message; its text is what cursors hold.
+/// A place in a watch, and the generation of the store it was told in; what cursors hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchCursor {
+    /// Nothing in cursors of the first releases.
+    pub generation: Option<GenerationId>,
+    /// The place.
+    pub place: WatchPlace,
+}
+
+/// The place in a watch after a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchPlace {
     /// Among the changes: all up to this one are told.
@@ -73,7 +82,7 @@ pub struct WatchMessage {
     /// What happened.
     pub event: WatchEvent,
     /// The place after it.
-    pub place: WatchPlace,
+    pub cursor: WatchCursor,
 }
 
 /// What happened.
@@ -98,6 +107,8 @@ pub enum SnapshotCause {
     NoCursor,
     /// The changes after its place are no longer kept.
     CursorTooOld,
+    /// Its place is of a history that was lost when the database was put back.
+    StoreRestored,
 }
 
 /// Why a watch does not begin, or ends.
@@ -132,6 +143,7 @@ pub async fn watch_customers(
         quiet,
         // From before the first reading, so that no change falls between the two.
         woken: store.customer_changes(),
+        generation: None,
         place: WatchPlace::Changes(ChangePosition(0)),
         ready: VecDeque::new(),
         seen: SeenAhead::default(),
@@ -143,16 +155,12 @@ pub async fn watch_customers(
     };
     match begin {
         WatchBegin::Snapshot => watch.begin_snapshot(SnapshotCause::NoCursor).await?,
-        WatchBegin::Now => watch.place = WatchPlace::Changes(store.last_change().await?),
-        // Whether the changes after it are kept is seen when they are read.
-        WatchBegin::After(place @ WatchPlace::Changes(_)) => watch.place = place,
-        WatchBegin::After(WatchPlace::Snapshot { base, after }) => {
-            if store.keeps_changes_after(base).await? {
-                watch.place = WatchPlace::Snapshot { base, after };
-            } else {
-                watch.begin_snapshot(SnapshotCause::CursorTooOld).await?;
-            }
+        WatchBegin::Now => {
+            let here = store.here().await?;
+            watch.generation = here.generation;
+            watch.place = WatchPlace::Changes(here.position);
         }
+        WatchBegin::After(cursor) => watch.resume(cursor).await?,
     }
     Ok(watch)
 }
@@ -167,6 +175,8 @@ pub struct Watch {
     kinds: BTreeSet<ChangeKind>,
     quiet: Duration,
     woken: watch::Receiver<u64>,
+    /// The generation of the store that was read last.
+    generation: Option<GenerationId>,
     /// Up to where the store has been read.
     place: WatchPlace,
     /// What has been read and not yet been told.
@@ -201,12 +211,32 @@ impl Watch {
     }
 
     fn tells(&mut self, event: WatchEvent, place: WatchPlace) {
-        self.ready.push_back(WatchMessage { event, place });
+        let cursor = WatchCursor { generation: self.generation, place };
+        self.ready.push_back(WatchMessage { event, cursor });
+    }
+
+    async fn resume(&mut self, cursor: WatchCursor) -> Result<(), WatchError> {
+        let WatchCursor { generation, place } = cursor;
+        let (position, is_snapshot) = match &place {
+            WatchPlace::Changes(position) => (*position, false),
+            WatchPlace::Snapshot { base, .. } => (*base, true),
+        };
+        if !self.store.continues(&Place { generation, position }).await? {
+            return self.begin_snapshot(SnapshotCause::StoreRestored).await;
+        }
+        // Of changes it is seen when they are read.
+        if is_snapshot && !self.store.keeps_changes_after(position).await? {
+            return self.begin_snapshot(SnapshotCause::CursorTooOld).await;
+        }
+        self.generation = generation;
+        self.place = place;
+        Ok(())
     }
 
     async fn begin_snapshot(&mut self, cause: SnapshotCause) -> Result<(), WatchError> {
         // Before the first customer is read: what changes meanwhile is told afterwards.
-        let base = self.store.last_change().await?;
+        let Place { generation, position: base } = self.store.here().await?;
+        self.generation = generation;
         self.seen = SeenAhead::default();
         self.told_of_snapshot = 0;
         self.is_level = false;
@@ -242,9 +272,22 @@ impl Watch {
         // Before the changes: what was fresh then is told once all of them are.
         let freshness =
             if self.checkpoint_due_at() <= Some(self.read_at) { Some(self.freshness(&watched).await?) } else { None };
-        match self.store.changes_after(position, &watched, &self.seen, READ_AT_ONCE).await? {
+        let changes = self.store.changes_after(position, &watched, &self.seen, READ_AT_ONCE).await?;
+        let generation = match &changes {
+            ChangesAfter::Kept(batch) => batch.generation,
+            ChangesAfter::NotKept => None,
+        };
+        // Seldom: a process began to serve the database. What was told before may be lost.
+        if generation.is_none() || generation != self.generation {
+            let told = Place { generation: self.generation, position };
+            if !self.store.continues(&told).await? {
+                return self.begin_snapshot(SnapshotCause::StoreRestored).await;
+            }
+        }
+        match changes {
             ChangesAfter::NotKept => self.begin_snapshot(SnapshotCause::CursorTooOld).await,
             ChangesAfter::Kept(batch) => {
+                self.generation = generation;
                 self.tell_changes(batch);
                 if let Some(freshness) = freshness.filter(|_| self.is_level) {
                     self.tells(WatchEvent::Checkpoint(freshness), self.place.clone());
@@ -297,6 +340,27 @@ impl Watch {
     }
 }
 
+impl WatchCursor {
+    /// Reads a cursor back from its text; nothing if it is not one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let told_in = text.split_once(' ').and_then(|(generation, place)| Some((generation.parse().ok()?, place)));
+        match told_in {
+            Some((generation, place)) => Some(Self { generation: Some(generation), place: WatchPlace::parse(place)? }),
+            None => Some(Self { generation: None, place: WatchPlace::parse(text)? }),
+        }
+    }
+}
+
+impl fmt::Display for WatchCursor {
+    /// In the form it is parsed from.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(generation) = self.generation {
+            write!(out, "{generation} ")?;
+        }
+        self.place.fmt(out)
+    }
+}
+
 impl WatchPlace {
     /// Reads a place back from its text; nothing if it is not one.
     pub fn parse(text: &str) -> Option<Self> {
@@ -344,11 +408,15 @@ mod tests {
             WatchPlace::Snapshot { base, after },
         ];
         for place in places {
-            assert_eq!(WatchPlace::parse(&place.to_string()), Some(place));
+            for generation in [None, Some(GenerationId::drawn([7; 8]))] {
+                let cursor = WatchCursor { generation, place: place.clone() };
+                assert_eq!(WatchCursor::parse(&cursor.to_string()), Some(cursor));
+            }
         }
         for nonsense in ["", "changes", "changes x", "changes 1 2", "snapshot", "snapshot 7 contoso", "snapshot x", "7"]
         {
-            assert_eq!(WatchPlace::parse(nonsense), None, "{nonsense}");
+            assert_eq!(WatchCursor::parse(nonsense), None, "{nonsense}");
+            assert_eq!(WatchCursor::parse(&format!("0707070707070707 {nonsense}")), None, "{nonsense}");
         }
     }
 }

@@ -12,14 +12,14 @@ use crate::clock::Timestamp;
 use crate::domain::change::ChangeKind;
 use crate::domain::customer::Customer;
 use crate::domain::field::Field;
-use crate::domain::ids::{ChangePosition, CustomerId, PartnerAccountId};
+use crate::domain::ids::{ChangePosition, CustomerId, GenerationId, PartnerAccountId};
 use crate::domain::upstream_change::UpstreamChange;
 use crate::store::connection::Connection;
 use crate::store::customer_row::{self, customer_columns, customer_tables};
 use crate::store::row::Row;
 use crate::store::statement::{PerDialect, statement};
 use crate::store::upstream_changes::upstream_change;
-use crate::store::{Error, Store};
+use crate::store::{Error, Place, Store};
 
 /// How many changes are looked at for one answer, those of other accounts as well.
 const LOOKED_AT: i64 = 5_000;
@@ -27,7 +27,9 @@ const LOOKED_AT: i64 = 5_000;
 const SEEN_MAX: usize = 10_000;
 
 const KNOWN: &str = "
-    SELECT sequence AS horizon, (SELECT max(sequence) FROM change_log) AS head FROM change_log_horizon WHERE only_row = 1";
+    SELECT sequence AS horizon, (SELECT max(sequence) FROM change_log) AS head,
+        (SELECT id FROM generation ORDER BY number DESC LIMIT 1) AS generation
+    FROM change_log_horizon WHERE only_row = 1";
 
 /// A customer that changed, once or several times.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct ChangeBatch {
     pub position: ChangePosition,
     /// Whether that is the end of the log.
     pub caught_up: bool,
+    /// The generation it was read in.
+    pub generation: Option<GenerationId>,
 }
 
 /// Which changes a reader has seen although they lie ahead of it: the state it was shown already had them.
@@ -111,9 +115,9 @@ struct History {
 
 impl Store {
     /// The end of the change log.
-    pub async fn last_change(&self) -> Result<ChangePosition, Error> {
+    pub async fn here(&self) -> Result<Place, Error> {
         let row = statement(KNOWN).fetch_one(&self.backend).await?;
-        Ok(known(&row)?.1)
+        Ok(Place { generation: generation(&row)?, position: known(&row)?.1 })
     }
 
     /// Whether every change after a place is kept.
@@ -131,7 +135,8 @@ impl Store {
         limit: u32,
     ) -> Result<ChangesAfter, Error> {
         let mut reading = self.backend.begin_reading().await?;
-        let (horizon, head) = known(&statement(KNOWN).fetch_one(&mut reading).await?)?;
+        let row = statement(KNOWN).fetch_one(&mut reading).await?;
+        let (horizon, head) = known(&row)?;
         if after < horizon || after > head {
             reading.commit().await?;
             return Ok(ChangesAfter::NotKept);
@@ -152,7 +157,8 @@ impl Store {
             let next = firsts.get(number + 1).map_or(position, |next| ChangePosition(next.position.0 - 1));
             changes.push(history.change_of(customer, next).ok_or_else(of_nobody)?);
         }
-        Ok(ChangesAfter::Kept(ChangeBatch { changes, position, caught_up: position >= head }))
+        let generation = generation(&row)?;
+        Ok(ChangesAfter::Kept(ChangeBatch { changes, position, caught_up: position >= head, generation }))
     }
 }
 
@@ -161,6 +167,11 @@ fn known(row: &Row) -> Result<(ChangePosition, ChangePosition), Error> {
     let horizon: i64 = row.try_get("horizon")?;
     let head: Option<i64> = row.try_get("head")?;
     Ok((ChangePosition(horizon), ChangePosition(head.unwrap_or(horizon))))
+}
+
+fn generation(row: &Row) -> Result<Option<GenerationId>, Error> {
+    let id: Option<&str> = row.try_get("generation")?;
+    id.map(str::parse).transpose().map_err(|_| Error::Corrupt("generation.id".to_owned()))
 }
 
 async fn changed(

@@ -24,7 +24,6 @@ impl Tx {
             INSERT INTO change_log (account, customer_id, revision, kind, fields, actor, run_id, at)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING sequence";
         let now = self.now().micros();
-        self.tell_of_changes();
         let place: i64 = statement(INSERT)
             .bind(customer.account.as_str())
             .bind(customer.id.to_string())
@@ -36,6 +35,7 @@ impl Tx {
             .bind(now)
             .fetch_value(self.connection())
             .await?;
+        self.tell_of_change(ChangePosition(place));
         Ok(ChangePosition(place))
     }
 }

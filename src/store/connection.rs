@@ -5,9 +5,11 @@ use std::sync::Arc;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Sqlite, Transaction};
 
+use crate::domain::ids::ChangePosition;
 use crate::store::Error;
 use crate::store::postgres::PostgresTransaction;
 use crate::store::server::Server;
+use crate::store::witness::Witness;
 
 /// The engine of a store.
 #[derive(Clone)]
@@ -16,8 +18,8 @@ pub(super) enum Backend {
     Sqlite {
         writer: SqlitePool,
         readers: SqlitePool,
-        // Held for as long as any clone lives: no second process may write the file.
-        _lock: Option<Arc<std::fs::File>>,
+        // Held for as long as any clone lives: no second process may write the file. Whoever only looks has none.
+        witness: Option<Arc<Witness>>,
     },
     /// A server that others may use as well.
     Postgres(Server),
@@ -71,6 +73,14 @@ impl Backend {
         match self {
             Self::Sqlite { writer, .. } => Some(writer),
             Self::Postgres(_) => None,
+        }
+    }
+
+    /// A change of a customer was committed.
+    pub(super) fn note_change(&self, position: ChangePosition) {
+        match self {
+            Self::Sqlite { witness, .. } => witness.iter().for_each(|witness| witness.note(position)),
+            Self::Postgres(_) => {}
         }
     }
 

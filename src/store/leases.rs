@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::domain::ids::{Epoch, PartnerAccountId, ReplicaId, Ticket};
-use crate::domain::lease::{self, Lease, Replica, Share};
+use crate::domain::lease::{self, Lease, Living, Replica, Share};
 use crate::domain::observation::ObservationMark;
 use crate::store::statement::{PerDialect, statement};
 use crate::store::{Error, Store, Tx};
@@ -61,7 +61,7 @@ impl Store {
 
 impl Tx {
     /// Says that a replica is alive for another `term`, and gives it its share of `accounts`. `is_alone` says that there can
-    /// be no other process, whatever the rows of former ones tell.
+    /// be no other process, whatever the rows of former ones tell. Whoever has been silent for half of its term gets nothing new.
     pub async fn share_accounts(
         &mut self,
         replica: &Replica,
@@ -69,7 +69,7 @@ impl Tx {
         term: Duration,
         is_alone: bool,
     ) -> Result<Holding, Error> {
-        let alive = self.say_alive(replica, term, is_alone).await?;
+        let living = self.say_alive(replica, term, is_alone).await?;
         let mut epochs = BTreeMap::new();
         let mut holders = BTreeMap::new();
         for (account, holder, epoch) in self.lease_holders().await? {
@@ -78,7 +78,7 @@ impl Tx {
                 holders.insert(account, holder);
             }
         }
-        let Share { keep, give_up, take } = lease::share(replica.id, &alive, &holders);
+        let Share { keep, give_up, take } = lease::share(replica.id, &living, &holders);
         for (account, epoch) in self.take_accounts(replica.id, &take).await? {
             epochs.insert(account, epoch);
         }
@@ -121,12 +121,7 @@ impl Tx {
         if epoch == lease.epoch.0 { Ok(()) } else { Err(Error::LeaseLost) }
     }
 
-    async fn say_alive(
-        &mut self,
-        replica: &Replica,
-        term: Duration,
-        is_alone: bool,
-    ) -> Result<BTreeSet<ReplicaId>, Error> {
+    async fn say_alive(&mut self, replica: &Replica, term: Duration, is_alone: bool) -> Result<Living, Error> {
         const SAY: &str = "
             INSERT INTO replica (id, name, alive_until) VALUES ($1, $2, $3)
             ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until";
@@ -141,10 +136,19 @@ impl Tx {
             .bind(is_alone)
             .execute(self.connection())
             .await?;
-        let rows = statement("SELECT id FROM replica").fetch_all(self.connection()).await?;
-        rows.iter()
-            .map(|row| row.try_get::<&str, _>(0)?.parse().map_err(|_| Error::Corrupt("replica.id".to_owned())))
-            .collect()
+        let rows = statement("SELECT id, alive_until FROM replica").fetch_all(self.connection()).await?;
+        let silent_until = now.saturating_add(i64::try_from(term.as_micros() / 2).unwrap_or(i64::MAX));
+        let mut living = Living::default();
+        for row in &rows {
+            let id = row.try_get::<&str, _>("id")?.parse().map_err(|_| Error::Corrupt("replica.id".to_owned()))?;
+            let speaks = id == replica.id || row.try_get::<i64, _>("alive_until")? >= silent_until;
+            if speaks {
+                living.speaking.insert(id)
+            } else {
+                living.silent.insert(id)
+            };
+        }
+        Ok(living)
     }
 
     async fn lease_holders(&mut self) -> Result<Vec<(PartnerAccountId, Option<ReplicaId>, Epoch)>, Error> {

@@ -14,7 +14,7 @@ use crate::store::server::Server;
 type Step = (i64, &'static str, &'static str);
 
 /// Every migration of SQLite.
-const SQLITE: [Step; 16] = [
+const SQLITE: [Step; 17] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -31,6 +31,7 @@ const SQLITE: [Step; 16] = [
     (14, "webhook_secrets", include_str!("../../migrations/sqlite/0014_webhook_secrets.sql")),
     (15, "scale", include_str!("../../migrations/sqlite/0015_scale.sql")),
     (16, "replicas", include_str!("../../migrations/sqlite/0016_replicas.sql")),
+    (17, "generations", include_str!("../../migrations/sqlite/0017_generations.sql")),
 ];
 
 /// Every migration of PostgreSQL: the same numbers and names.
@@ -51,6 +52,7 @@ const POSTGRES: [Step; SQLITE.len()] = [
     (14, "webhook_secrets", include_str!("../../migrations/postgres/0014_webhook_secrets.sql")),
     (15, "scale", include_str!("../../migrations/postgres/0015_scale.sql")),
     (16, "replicas", include_str!("../../migrations/postgres/0016_replicas.sql")),
+    (17, "generations", include_str!("../../migrations/postgres/0017_generations.sql")),
 ];
 
 /// Waits for the others who bring the schema up to date. The number is the name of the lock; it ends with the transaction.

@@ -23,6 +23,7 @@ mod decisions;
 mod doubts;
 mod error;
 mod former_webhook_paths;
+mod generations;
 mod hosts;
 mod leases;
 mod likeness;
@@ -54,6 +55,7 @@ mod verification;
 mod wakeup;
 mod webhook_secrets;
 mod webhooks;
+mod witness;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -80,6 +82,7 @@ pub use customers::{Saved, SavedPlan};
 pub use decisions::{ChainCheck, Decision, DecisionOutcome, DecisionQuery};
 pub use doubts::Doubts;
 pub use error::Error;
+pub use generations::{Beginning, Place};
 pub use leases::Holding;
 pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};
@@ -134,7 +137,7 @@ impl Store {
         let writer = sqlite::open(path).await?;
         let migrated = migrations::run_on_sqlite(&writer.pool).await?;
         let readers = sqlite::open_for_reading(path).await?;
-        let backend = Backend::Sqlite { writer: writer.pool, readers, _lock: Some(Arc::new(writer.lock)) };
+        let backend = Backend::Sqlite { writer: writer.pool, readers, witness: Some(Arc::new(writer.witness)) };
         let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false };
         store.hash_former_webhook_secrets().await?;
         store.make_match_keys().await?;
@@ -165,7 +168,7 @@ impl Store {
     pub async fn open_sqlite_for_reading(path: &Path, clock: Clock) -> Result<Self, StartError> {
         let readers = sqlite::open_for_reading(path).await?;
         migrations::require_known_to_sqlite(&readers).await?;
-        let backend = Backend::Sqlite { writer: readers.clone(), readers, _lock: None };
+        let backend = Backend::Sqlite { writer: readers.clone(), readers, witness: None };
         Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false })
     }
 

@@ -9,6 +9,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection, Row};
 
+use crate::store::witness::Witness;
+
 /// Before 3.51.3 a WAL database can be corrupted by a reset at the wrong moment.
 const OLDEST_SQLITE: (u32, u32, u32) = (3, 51, 3);
 /// How long a statement waits for another connection's lock.
@@ -55,16 +57,16 @@ pub enum OpenError {
     },
 }
 
-/// The writer of a file, and the lock that keeps other processes out while it lives.
+/// The writer of a file, and what keeps other processes out while it lives.
 pub(super) struct Writer {
     pub pool: SqlitePool,
-    pub lock: std::fs::File,
+    pub witness: Witness,
 }
 
 /// Opens or creates the database file, to write.
 pub(super) async fn open(path: &Path) -> Result<Writer, OpenError> {
     create_for_its_owner(path).map_err(|source| OpenError::Lock { path: path.to_owned(), source })?;
-    let lock = lock(path)?;
+    let witness = witness(path)?;
     let file_error = |source| OpenError::File { path: path.to_owned(), source };
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
@@ -77,7 +79,7 @@ pub(super) async fn open(path: &Path) -> Result<Writer, OpenError> {
         .await
         .map_err(file_error)?;
     require_version(&pool).await.map_err(file_error)??;
-    Ok(Writer { pool, lock })
+    Ok(Writer { pool, witness })
 }
 
 /// Opens a database file that exists, to look at it. Its schema must not change any more: sqlx reads `SELECT *` with the
@@ -145,7 +147,7 @@ fn private(path: &Path) -> std::io::Result<std::fs::File> {
 }
 
 /// Keeps other processes off the file for as long as the lock lives.
-pub(super) fn lock(database: &Path) -> Result<std::fs::File, OpenError> {
+pub(super) fn witness(database: &Path) -> Result<Witness, OpenError> {
     // A link to the file is the file.
     let database = database.canonicalize().unwrap_or_else(|_| database.to_owned());
     let mut path = database.clone().into_os_string();
@@ -154,11 +156,12 @@ pub(super) fn lock(database: &Path) -> Result<std::fs::File, OpenError> {
     let file = std::fs::File::options()
         .create(true)
         .truncate(false)
+        .read(true)
         .write(true)
         .open(&path)
         .map_err(|source| OpenError::Lock { path: path.clone(), source })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Witness::over(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse { path: database }),
         Err(std::fs::TryLockError::Error(source)) => Err(OpenError::Lock { path, source }),
     }

@@ -27,7 +27,7 @@ pub enum RunKind {
 /// Why a run was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunCause {
-    /// The account has never been synchronized.
+    /// The account has never been synchronized, or not since the database was put back to an earlier state.
     First,
     /// It is night.
     Nightly,
@@ -267,7 +267,7 @@ fn counted(row: &Row) -> Result<RunCounts, Error> {
     })
 }
 
-fn run(row: &Row) -> Result<SyncRun, Error> {
+pub(super) fn run(row: &Row) -> Result<SyncRun, Error> {
     let corrupt = |column: &str| Error::Corrupt(format!("sync_run.{column}"));
     let text = |column: &str| row.try_get::<&str, _>(column);
     let count = |column: &str| row.try_get::<i64, _>(column).map(i64::unsigned_abs);

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::clock::Timestamp;
-use crate::domain::ids::PartnerAccountId;
+use crate::domain::ids::{ChangePosition, PartnerAccountId};
 use crate::store::connection::{Access, Connection};
 use crate::store::wakeup::Topic;
 use crate::store::{Error, Store};
@@ -17,6 +17,7 @@ pub struct Tx {
     now: Timestamp,
     transaction: Connection,
     woken: BTreeSet<Topic>,
+    last_change: Option<ChangePosition>,
 }
 
 impl Tx {
@@ -30,9 +31,10 @@ impl Tx {
         self.woken.insert(Topic::Work(account.clone()));
     }
 
-    /// Wakes whoever waits for customers to change, once this transaction is committed.
-    pub(super) fn tell_of_changes(&mut self) {
+    /// Wakes whoever waits for customers to change, once this transaction and with it that change is committed.
+    pub(super) fn tell_of_change(&mut self, position: ChangePosition) {
         self.woken.insert(Topic::Customers);
+        self.last_change = Some(position);
     }
 
     /// Wakes whoever waits for accounts to come and change, once this transaction is committed.
@@ -80,7 +82,7 @@ impl Store {
         E: From<Error> + Send,
     {
         let transaction = self.backend.begin_writing(self.is_urgent).await?;
-        let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new() };
+        let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new(), last_change: None };
         let done = match &self.lease {
             Some(lease) => tx.require(lease).await.map_err(E::from),
             None => Ok(()),
@@ -96,6 +98,9 @@ impl Store {
         match done {
             Ok(value) => {
                 tx.transaction.commit().await?;
+                if let Some(position) = tx.last_change {
+                    self.backend.note_change(position);
+                }
                 for topic in &tx.woken {
                     self.wakeups.wake(topic);
                 }

@@ -58,6 +58,9 @@ impl Worker {
     /// When the next full run is due, and why; `None` while one is under way.
     async fn full_run_due_at(&self) -> Result<Option<(Timestamp, RunCause)>, Interruption> {
         let newest = self.store.newest_full_run(&self.account).await?;
+        // What was level in a database that was put back since may not be any more.
+        let restored_at = self.store.restored_at().await?;
+        let newest = newest.filter(|newest| restored_at.is_none_or(|restored_at| newest.started_at >= restored_at));
         let Some(newest) = newest else { return Ok(Some((Timestamp::from_micros(0), RunCause::First))) };
         let night = self.policy.night.after(newest.started_at).map(|night| (night, RunCause::Nightly));
         Ok(match newest.state {

@@ -108,6 +108,7 @@ impl Shares {
         let is_alone = !self.store.is_shared();
         let Self { store, replica, .. } = self;
         let store = store.urgent();
+        store.follow_server().await?;
         store.write("share_accounts", async |tx| tx.share_accounts(replica, &accounts, TERM, is_alone).await).await
     }
 }

@@ -1,6 +1,8 @@
 //! How the service behaves: the real App on a real port, a real gRPC client, a real database, and Partner Center
 //! played by the simulator over HTTP. One binary; a module for each matter.
 
+#[path = "../support/backups.rs"]
+mod backups;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 #[path = "../support/shell.rs"]

@@ -13,7 +13,8 @@ use customer_guard::domain::ids::{CustomerId, PartnerAccountId};
 use customer_guard::domain::review::{Review, review};
 use customer_guard::grpc::proto::watch_customers_response::Event;
 use customer_guard::grpc::proto::{
-    ChangeKind, Customer, CustomerChange, ListCustomersRequest, Relationship, SnapshotCause,
+    ChangeKind, Customer, CustomerChange, ListCustomersRequest, Relationship, SnapshotCause, SyncRun, SyncRunCause,
+    SyncRunKind, SyncRunState,
 };
 use customer_guard::store::{Error, Store, Tx};
 use rand::rngs::StdRng;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::harness::cast::{bakery, contact, member, unverified};
 use crate::harness::database::{back_up, count, restore};
+use crate::harness::told::Told;
 use crate::harness::watcher::{Watcher, from_now_on, resuming, watching};
 use crate::harness::{Guard, Plan, World, eventually};
 
@@ -343,33 +345,101 @@ async fn a_cursor_that_is_damaged_or_of_another_watch_is_refused() {
     world.end().await;
 }
 
+/// A page of one customer, and what the next page begins with.
+async fn page_of_one(world: &World, page_token: &str) -> Result<String, Told> {
+    let request = ListCustomersRequest {
+        parent: CONTOSO.to_owned(),
+        page_size: 1,
+        page_token: page_token.to_owned(),
+        ..Default::default()
+    };
+    let page = world.guard.customers.clone().list_customers(request).await;
+    page.map(|page| page.into_inner().next_page_token).map_err(Told::from)
+}
+
 #[tokio::test]
-async fn r17_whoever_knows_more_than_a_restored_database_is_told_so_and_nobody_ends() {
+async fn r17_whoever_knows_more_than_a_restored_database_is_told_so_and_everybody_is_looked_at_before_anybody_ends() {
     let world = World::with_customers(3).await;
     let (database, backup) = (world.guard.database.clone(), world.folder.path().join("backup.db"));
     back_up(&database, &backup).await;
+    let kept_token = page_of_one(&world, "").await.expect("a page");
+    let mut watcher = open(&world.guard, from_now_on(CONTOSO)).await;
+    watcher.checkpoint().await;
+    let kept_cursor = watcher.cursor.clone();
+    // From here on everything is lost.
     let mut linden = world.guard.all("contoso").await.remove(0);
     let lost = world.guard.create(bakery()).await;
     "lost with the database".clone_into(&mut linden.note);
-    let edited = world.guard.update(linden, &["note"]).await;
+    let edited = world.guard.update(linden.clone(), &["note"]).await;
+    let lost_token = page_of_one(&world, "").await.expect("a page");
+    watcher.change().await;
+    watcher.change().await;
+    let lost_cursor = watcher.cursor.clone();
+    drop(watcher);
+    let runs = world.guard.runs("contoso").await;
+    // Nothing but a look at everybody finds that.
+    world.change_email_silently(world.tenants()[1], "found@example.com");
+
+    let world = world.restart_after(move || restore(&backup, &database)).await;
+    // As many changes as were lost, and more: places and revisions are the same ones again.
+    world.advance(Duration::from_secs(1));
+    for number in 0..4 {
+        let now = world.guard.get(&linden.name).await;
+        let again = Customer { note: format!("since then {number}"), etag: String::new(), ..now };
+        let again = world.guard.update(again, &["note"]).await;
+        if again.revision == edited.revision {
+            let told = world.guard.refused(Customer { note: "again".to_owned(), ..edited.clone() }, &["note"]).await;
+            assert_eq!((told.code, told.reason().as_str()), (tonic::Code::Aborted, "STALE_ETAG"));
+        }
+    }
+    let mut watcher = open(&world.guard, resuming(CONTOSO, &lost_cursor)).await;
+    let (cause, customers) = watcher.snapshot().await;
+    assert_eq!((cause, customers.len()), (SnapshotCause::StoreRestored, 3));
+    let told = page_of_one(&world, &lost_token).await.expect_err("it is of a history that is lost");
+    assert_eq!((told.code, told.reason().as_str()), (tonic::Code::FailedPrecondition, "STORE_RESTORED"));
+    let told = world.guard.refused(Customer { note: "again".to_owned(), ..lost }, &["note"]).await;
+    assert_eq!((told.code, told.reason().as_str()), (tonic::Code::NotFound, "CUSTOMER_NOT_FOUND"));
+    // What was told before the backup is as good as ever.
+    page_of_one(&world, &kept_token).await.expect("the list goes on");
+    open(&world.guard, resuming(CONTOSO, &kept_cursor)).await.change().await;
+
+    // Everybody is looked at without a night and without a caller.
+    let run = eventually("the account is synchronized in full", async || {
+        let newest = world.guard.runs("contoso").await;
+        newest.into_iter().find(|run| {
+            run.kind() == SyncRunKind::Full && run.state() == SyncRunState::Succeeded && !runs.contains(run)
+        })
+    })
+    .await;
+    assert_eq!((run.cause(), run.fetched), (SyncRunCause::First, 3));
+    let found = world.customer(world.tenants()[1]).await;
+    assert_eq!(found.primary_contact.expect("a contact").email, "found@example.com");
+    world.pass_a_night().await;
+    let all = world.guard.all("contoso").await;
+    assert_eq!(all.len(), 3);
+    assert!(all.iter().all(|one| one.relationship() == Relationship::Active));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_service_that_only_starts_anew_goes_on_in_the_same_history() {
+    let world = World::with_customers(3).await;
+    let token = page_of_one(&world, "").await.expect("a page");
     let mut watcher = open(&world.guard, from_now_on(CONTOSO)).await;
     watcher.checkpoint().await;
     let cursor = watcher.cursor.clone();
     drop(watcher);
-    let world = world.restart_after(move || restore(&backup, &database)).await;
+    let runs = world.guard.runs("contoso").await;
+    let world = world.restart().await;
+    let again = Customer { note: "Since then.".to_owned(), ..world.guard.all("contoso").await.remove(0) };
+    let again = world.guard.update(again, &["note"]).await;
     let mut watcher = open(&world.guard, resuming(CONTOSO, &cursor)).await;
-    let (cause, customers) = watcher.snapshot().await;
-    assert_eq!((cause, customers.len()), (SnapshotCause::CursorTooOld, 3));
-    drop(watcher);
-    for (known, code, reason) in
-        [(edited, tonic::Code::Aborted, "STALE_ETAG"), (lost, tonic::Code::NotFound, "CUSTOMER_NOT_FOUND")]
-    {
-        let told = world.guard.refused(Customer { note: "again".to_owned(), ..known }, &["note"]).await;
-        assert_eq!((told.code, told.reason().as_str()), (code, reason));
-    }
-    world.pass_a_night().await;
-    let all = world.guard.all("contoso").await;
-    assert_eq!(all.len(), 3);
-    assert!(all.iter().all(|one| one.relationship() == Relationship::Active && one.note.is_empty()));
+    assert_eq!(watcher.change().await.customer, Some(again));
+    page_of_one(&world, &token).await.expect("the list goes on");
+    let world = world.restart().await;
+    open(&world.guard, resuming(CONTOSO, &cursor)).await.change().await;
+    world.read_list().await;
+    let full = |runs: &[SyncRun]| runs.iter().filter(|run| run.kind() == SyncRunKind::Full).count();
+    assert_eq!(full(&world.guard.runs("contoso").await), full(&runs), "nobody was looked at for it");
     world.end().await;
 }

@@ -8,7 +8,7 @@ use customer_guard::domain::contact::{ContactField, ContactRole};
 use customer_guard::domain::create::CustomerDraft;
 use customer_guard::domain::customer::{Customer, Source};
 use customer_guard::domain::edit::{CustomerEdit, Wish};
-use customer_guard::domain::ids::{CustomerId, RequestId, Revision};
+use customer_guard::domain::ids::{CustomerId, RequestId, Revision, Version};
 use customer_guard::domain::ownership::{Owner, Standing, owner};
 use customer_guard::domain::text::tidy;
 use customer_guard::operations::create_customer::{CreateCustomer, CreateCustomerError, WriteMode, create_customer};
@@ -85,7 +85,7 @@ impl World {
         let request = UpdateCustomer {
             account: self.account.clone(),
             id,
-            expected,
+            expected: expected.map(|revision| Version { revision, changed_at: None }),
             edit: CustomerEdit { wishes: wishes.to_vec() },
             mode: WriteMode::Write,
         };

@@ -19,6 +19,7 @@ use customer_guard::store::{DatabaseAddress, DirtyCustomer, Error, Priority, Sav
 use secrecy::SecretString;
 use sqlx::sqlite::SqliteConnection;
 
+use crate::backups;
 use crate::postgres_server::{self, Database};
 pub use crate::shell::Shell;
 
@@ -249,12 +250,43 @@ impl Bench {
 
     /// The same after a restart of the service.
     pub async fn opened_again(self) -> Self {
+        self.opened_after(|| ()).await
+    }
+
+    async fn opened_after(self, meanwhile: impl FnOnce()) -> Self {
         let address = self.address();
         self.store.close().await;
         let Self { clock, account, path, _folder, database, through, store } = self;
         drop(store);
+        meanwhile();
         let (store, _) = Store::open(&address, clock.clone()).await.expect("it opens again");
         Self { store, clock, account, path, _folder, database, through }
+    }
+
+    /// A copy of the database, made while it is in use.
+    pub async fn backed_up(&self) -> PathBuf {
+        let backup = self.path.with_extension("backup");
+        match &self.database {
+            Some(database) => backups::of_server(&database.url, &backup),
+            None => backups::of_file(&self.path, &backup).await,
+        }
+        backup
+    }
+
+    /// The same after the copy was put back while nobody served.
+    pub async fn put_back(self, backup: PathBuf) -> Self {
+        let (url, path) = (self.database.as_ref().map(|database| database.url.clone()), self.path.clone());
+        self.opened_after(|| match url {
+            Some(url) => backups::to_server(&backup, &url),
+            None => backups::to_file(&backup, &path),
+        })
+        .await
+    }
+
+    /// The same on a file that came without what lies beside it.
+    pub async fn without_witness(self) -> Self {
+        let witness = self.path.with_extension("db.lock");
+        self.opened_after(|| std::fs::remove_file(witness).expect("it lay beside the file")).await
     }
 
     /// A connection of somebody with the engine's own shell.

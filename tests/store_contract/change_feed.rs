@@ -49,7 +49,7 @@ async fn change(bench: &Bench, id: CustomerId, wish: Wish) {
 
 async fn a_customer_that_changed_several_times_comes_once_as_it_is_now(bench: Bench) {
     let linden = bench.microsoft_customer(1, "Ada").await;
-    let place = bench.store.last_change().await.expect("the store answers");
+    let place = bench.store.here().await.expect("the store answers").position;
     change(&bench, linden.id, note("first")).await;
     bench.step(5);
     bench.observe(1, mark(1, 11), Observed::Unusable("x".to_owned())).await.expect("it is saved");
@@ -70,7 +70,7 @@ async fn a_customer_that_changed_several_times_comes_once_as_it_is_now(bench: Be
 
 async fn whoever_stops_at_an_event_is_told_of_every_field_later(bench: Bench) {
     let (ash, birch) = (bench.platform_customer("Ash").await.id, bench.platform_customer("Birch").await.id);
-    let place = bench.store.last_change().await.expect("the store answers");
+    let place = bench.store.here().await.expect("the store answers").position;
     change(&bench, ash, note("one")).await;
     change(&bench, birch, note("two")).await;
     change(&bench, ash, email(ContactRole::Primary, "ash@example.com")).await;
@@ -85,7 +85,7 @@ async fn whoever_stops_at_an_event_is_told_of_every_field_later(bench: Bench) {
 
 async fn what_was_shown_already_does_not_come_again(bench: Bench) {
     let (ash, birch) = (bench.platform_customer("Ash").await.id, bench.platform_customer("Birch").await.id);
-    let mut place = bench.store.last_change().await.expect("the store answers");
+    let mut place = bench.store.here().await.expect("the store answers").position;
     for round in 0..3 {
         change(&bench, ash, note(&format!("a{round}"))).await;
         change(&bench, birch, note(&format!("b{round}"))).await;
@@ -108,7 +108,7 @@ async fn what_was_shown_already_does_not_come_again(bench: Bench) {
 
 async fn what_is_forgotten_to_be_seen_comes_once_more(bench: Bench) {
     let ash = bench.platform_customer("Ash").await.id;
-    let place = bench.store.last_change().await.expect("the store answers");
+    let place = bench.store.here().await.expect("the store answers").position;
     change(&bench, ash, note("one")).await;
     change(&bench, ash, note("two")).await;
     let first = after(&bench, place, &SeenAhead::default(), 1).await;
@@ -132,7 +132,12 @@ async fn changes_of_other_accounts_are_passed_over(bench: Bench) {
     let none = bench.store.changes_after(BEGIN, &nobody, &SeenAhead::default(), 10).await.expect("the store answers");
     assert_eq!(
         none,
-        ChangesAfter::Kept(ChangeBatch { changes: Vec::new(), position: ChangePosition(2), caught_up: true })
+        ChangesAfter::Kept(ChangeBatch {
+            changes: Vec::new(),
+            position: ChangePosition(2),
+            caught_up: true,
+            generation: None
+        })
     );
 }
 

@@ -67,7 +67,7 @@ async fn old_changes_are_forgotten_and_the_horizon_tells(bench: Bench) {
     // With nothing left, the end is where it was.
     bench.step(HOUR);
     assert_eq!(forget(&bench).await, 1);
-    assert_eq!(bench.store.last_change().await.expect("the store answers"), ChangePosition(2));
+    assert_eq!(bench.store.here().await.expect("the store answers").position, ChangePosition(2));
     assert_eq!(after(1).await, ChangesAfter::NotKept);
     bench.edit(old, vec![note("new")]).await.expect("it is saved");
     let ChangesAfter::Kept(batch) = after(2).await else { panic!("it is kept") };

@@ -25,6 +25,8 @@ macro_rules! contract {
 
 #[path = "../support/pgbouncer.rs"]
 mod pgbouncer;
+#[path = "../support/backups.rs"]
+mod backups;
 #[path = "../support/postgres.rs"]
 mod postgres_server;
 #[path = "../support/shell.rs"]
@@ -61,6 +63,7 @@ mod runs;
 mod webhook_secrets;
 mod run_details;
 mod provenance;
+mod generations;
 mod leases;
 mod races;
 mod server;

@@ -218,7 +218,7 @@ async fn the_removal_by_the_partner_explains_the_end_and_not_the_return(bench: B
 }
 
 async fn the_feed_tells_who_made_the_last_change_of_partner_centers(bench: Bench) {
-    let from = bench.store.last_change().await.expect("the store answers");
+    let from = bench.store.here().await.expect("the store answers").position;
     let told = async || {
         let accounts = [bench.account.clone()].into();
         let changes = bench.store.changes_after(from, &accounts, &SeenAhead::default(), 10).await;

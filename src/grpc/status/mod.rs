@@ -259,6 +259,12 @@ pub fn invalid_page_token() -> Status {
     Problem::new(Code::InvalidArgument, ErrorReason::InvalidPageToken, message).status()
 }
 
+/// A page token was told in a state that is lost.
+pub fn store_restored() -> Status {
+    let message = "the database was put back to an earlier state after the page token was told; begin the list anew";
+    Problem::new(Code::FailedPrecondition, ErrorReason::StoreRestored, message).status()
+}
+
 /// The system gave no randomness to seal a page token with.
 pub fn no_randomness() -> Status {
     internal("the system has no randomness to give")

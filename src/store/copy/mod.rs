@@ -201,11 +201,11 @@ async fn open_source(path: &Path) -> Result<Backend, CopyError> {
     if !path.is_file() {
         return Err(CopyError::NoFile(path.to_owned()));
     }
-    let lock = sqlite::lock(path).map_err(StartError::from)?;
+    let witness = sqlite::witness(path).map_err(StartError::from)?;
     let readers = sqlite::open_for_reading(path).await.map_err(StartError::from)?;
     let found = migrations::require_known_to_sqlite(&readers).await.map_err(StartError::from)?;
     require_schema("the source", found)?;
-    Ok(Backend::Sqlite { writer: readers.clone(), readers, _lock: Some(Arc::new(lock)) })
+    Ok(Backend::Sqlite { writer: readers.clone(), readers, witness: Some(Arc::new(witness)) })
 }
 
 fn require_schema(place: &'static str, found: i64) -> Result<(), CopyError> {

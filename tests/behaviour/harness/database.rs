@@ -12,6 +12,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqlSafeStr};
 
+use crate::backups;
 use crate::postgres_server::{self, Database};
 pub use crate::shell::Shell;
 
@@ -87,34 +88,18 @@ pub async fn of_schema(database: &Path, schema: i64) -> Shell {
 
 /// Copies a database as it is now, also while it is in use.
 pub async fn back_up(database: &Path, backup: &Path) {
-    let to = backup.to_str().expect("a readable path");
     match urls(database) {
-        Some((_, url)) => server_tool("pg_dump", &["--format=custom", "--file", to, &url]),
-        None => drop(shell(database).await.run(&format!("VACUUM INTO '{to}'")).await.expect("a backup")),
+        Some((_, url)) => backups::of_server(&url, backup),
+        None => backups::of_file(database, backup).await,
     }
 }
 
 /// Puts a backup in the place of a database that nobody uses.
 pub fn restore(backup: &Path, database: &Path) {
-    if let Some((_, url)) = urls(database) {
-        let from = backup.to_str().expect("a readable path");
-        return server_tool("pg_restore", &["--clean", "--if-exists", "--single-transaction", "--dbname", &url, from]);
+    match urls(database) {
+        Some((_, url)) => backups::to_server(backup, &url),
+        None => backups::to_file(backup, database),
     }
-    // What a write-ahead log still holds belongs to the database that is replaced, and would be read into the restored one.
-    for beside in ["-wal", "-shm"] {
-        let mut file = database.as_os_str().to_owned();
-        file.push(beside);
-        let removed = std::fs::remove_file(file);
-        assert!(removed.is_ok() || removed.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound), "removed");
-    }
-    std::fs::rename(backup, database).expect("it is restored");
-}
-
-/// Runs one of the programs that come with the server.
-fn server_tool(name: &str, arguments: &[&str]) {
-    let program = postgres_server::binaries().map_or_else(|| PathBuf::from(name), |folder| folder.join(name));
-    let done = std::process::Command::new(program).args(arguments).output().expect("it runs");
-    assert!(done.status.success(), "{name}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 /// Has the database refuse such statements of a table from now on, as if it failed in the middle of them.
