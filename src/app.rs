@@ -26,12 +26,11 @@ use crate::grpc::{self, Callers, PageTokens, PortalLink, Serving, WatchLimits, W
 use crate::operations::accounts::Accounts;
 use crate::operations::credentials::{AdoptError, adopt_refresh_token};
 use crate::operations::questions::Questions;
-use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{Endpoints, Settings as UpstreamSettings};
 use crate::sealing::SealingKeys;
 use crate::store::{self, Beginning, ConfiguredAccount, DatabaseAddress, Migrated, Store, TenantChanged};
-use crate::sync::{Setup, Shares, Supervision, Supervisor, WebhookPlan, keeper, leave};
+use crate::sync::{Said, Setup, Shares, Supervision, Supervisor, WebhookPlan, leave};
 use crate::webhook::{self, NoFetcher, Receiver};
 
 /// How often readiness is checked.
@@ -411,17 +410,16 @@ fn setups(
 ) -> Result<Vec<Setup>, StartError> {
     let setup = |account: &AccountSettings| {
         let PartnerAccount { id, kind, .. } = account.account.clone();
-        let settings = account.partner_center.clone();
-        let concurrency = settings.concurrency;
-        let keys = keys.filter(|_| account.refresh_token.is_some());
-        let upstream = match keys.map(|keys| keeper(store, keys, &id, &settings.client_id, clock)) {
-            Some(keeper) => PartnerCenter::with_user(settings, keeper, clock.clone()),
-            None => PartnerCenter::new(settings, clock.clone()),
-        };
-        let upstream = upstream.map_err(|source| StartError::Connection { account: id.clone(), source })?;
         let replace = account.webhook_replace_url.as_ref().map(|url| url.expose_secret().to_owned());
-        let webhook = plan.map(|plan| WebhookPlan { replace, ..plan.clone() });
-        Ok(Setup { account: id, kind, policy: account.policy.clone(), concurrency, upstream, webhook })
+        let said = Said {
+            account: id.clone(),
+            kind,
+            policy: account.policy.clone(),
+            partner_center: account.partner_center.clone(),
+            has_user: account.refresh_token.is_some(),
+            webhook: plan.map(|plan| WebhookPlan { replace, ..plan.clone() }),
+        };
+        Setup::of(said, store, keys, clock).map_err(|source| StartError::Connection { account: id, source })
     };
     accounts.iter().map(setup).collect()
 }

@@ -46,7 +46,7 @@ pub async fn accept_credentials(
     once: Option<Once<'_, AccountRecord>>,
 ) -> Result<Outcome<AccountRecord>, AcceptCredentialsError> {
     caller.may(Action::ManageAccounts, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let outcome = store
         .write("accept_credentials", async |tx| {
             if let Some(answer) = once::before::<_, AcceptCredentialsError>(tx, once.as_ref()).await? {

@@ -1,4 +1,7 @@
 //! The partner accounts this process serves, with the policy of each. Accounts come and change while it runs.
+//!
+//! An account that another process made is told of a moment later. Until then whoever asks for it by its id finds it in the
+//! store, so that nobody is told that there is no such account who was told before that it was made.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,6 +11,7 @@ use tokio::sync::watch;
 use crate::domain::account::{AccountRecord, AccountState, PartnerAccount};
 use crate::domain::ids::{PartnerAccountId, Revision};
 use crate::domain::policy::{Pace, SyncPolicy};
+use crate::store::{self, Store};
 
 /// One account and its policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +70,24 @@ impl Accounts {
         record.settings.over(&self.usual)
     }
 
-    /// The account of that id.
+    /// The account of that id. The store is asked about one that is not known here: another process may just have made it.
+    ///
+    /// An account of the configuration is served by the processes that are configured so, and by no other.
+    pub async fn find_in(
+        &self,
+        store: &Store,
+        id: &PartnerAccountId,
+    ) -> Result<Result<Arc<ServedAccount>, AccountNotFound>, store::Error> {
+        if let Ok(known) = self.find(id) {
+            return Ok(Ok(known));
+        }
+        if let Some(record) = store.account_of_the_api(id).await? {
+            self.put(&record);
+        }
+        Ok(self.find(id))
+    }
+
+    /// The account of that id, if this process knows it.
     pub fn find(&self, id: &PartnerAccountId) -> Result<Arc<ServedAccount>, AccountNotFound> {
         self.served.borrow().get(id).cloned().ok_or_else(|| AccountNotFound(id.clone()))
     }

@@ -32,7 +32,7 @@ pub async fn check_partner_account_health(
     now: Timestamp,
 ) -> Result<Vec<HealthCheck>, PartnerAccountError> {
     caller.may(Action::RunSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let kept = store.kept_account(account).await?.ok_or_else(|| AccountNotFound(account.clone()))?;
     match kept.record.origin {
         // Without its secret the service would not have started.

@@ -73,7 +73,7 @@ pub async fn create_customer(
 ) -> Result<Outcome<CreatedCustomer>, CreateCustomerError> {
     let CreateCustomer { account, draft, mode } = request;
     caller.may(Action::WriteCustomers, &account)?;
-    accounts.find(&account)?;
+    accounts.find_in(store, &account).await??;
     store
         .write("create_customer", async |tx| {
             if let Some(answer) = once::before::<_, CreateCustomerError>(tx, once.as_ref()).await? {

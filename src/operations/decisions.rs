@@ -31,7 +31,7 @@ pub async fn get_decision(
     id: DecisionId,
 ) -> Result<Decision, DecisionError> {
     caller.may(Action::ReadDecisions, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let found = store.decision(account, id).await?;
     found.ok_or_else(|| DecisionError::DecisionNotFound(account.clone(), id))
 }
@@ -55,7 +55,7 @@ pub async fn list_decisions(
     page_size: u32,
 ) -> Result<DecisionList, DecisionError> {
     caller.may(Action::ReadDecisions, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let mut decisions = store.decisions(account, query, page_size.saturating_add(1)).await?;
     let wanted = usize::try_from(page_size).unwrap_or(usize::MAX);
     let more = decisions.len() > wanted;

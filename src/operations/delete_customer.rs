@@ -72,7 +72,7 @@ pub async fn delete_customer(
 ) -> Result<Outcome<Customer>, DeleteCustomerError> {
     let DeleteCustomer { account, id, expected, direction, mode } = request;
     caller.may(Action::WriteCustomers, &account)?;
-    accounts.find(&account)?;
+    accounts.find_in(store, &account).await??;
     store
         .write("delete_customer", async |tx| {
             if let Some(answer) = once::before::<_, DeleteCustomerError>(tx, once.as_ref()).await? {

@@ -88,7 +88,7 @@ pub async fn explain_customer(
     now: Timestamp,
 ) -> Result<Explanation, ExplainCustomerError> {
     caller.may(Action::RunSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let Meant { tenant, platform, domain } = meant(store, account, key).await?;
     // There may be two questions; a caller waits for both no longer than for one. Real time on purpose.
     let asked = tokio::time::timeout(PATIENCE, ask(questions, account, tenant, domain)).await;

@@ -74,7 +74,7 @@ pub async fn get_customer(
 ) -> Result<FoundCustomer, GetCustomerError> {
     let GetCustomer { account, id, max_staleness, allow_stale, min_revision } = wanted;
     caller.may(Action::ReadCustomers, account)?;
-    let served = accounts.find(account)?;
+    let served = accounts.find_in(store, account).await??;
     let customer = present(store, account, *id).await?;
     let found = match max_staleness {
         Some(most) => as_fresh_as(store, &served, customer, *most, now).await,

@@ -39,7 +39,7 @@ pub async fn get_field_ownership(
     id: CustomerId,
 ) -> Result<FieldOwnership, GetCustomerError> {
     caller.may(Action::ReadCustomers, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let found = store.customer(account, id).await?;
     let customer = found.ok_or_else(|| GetCustomerError::CustomerNotFound(account.clone(), id))?;
     let standing = Standing::of(customer.source(), customer.relationship());

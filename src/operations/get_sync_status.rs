@@ -69,7 +69,7 @@ pub async fn get_sync_status(
     now: Timestamp,
 ) -> Result<SyncStatus, SyncRunError> {
     caller.may(Action::ReadSync, account)?;
-    let served = accounts.find(account)?;
+    let served = accounts.find_in(store, account).await??;
     let policy = served.policy.clone();
     // The runs first: what is told of the account is then never older than the run it is told beside.
     let last_full = match store.last_full_run(account).await? {

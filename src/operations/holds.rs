@@ -58,7 +58,7 @@ pub async fn list_holds(
     account: &PartnerAccountId,
 ) -> Result<Option<Hold>, HoldError> {
     caller.may(Action::ReadSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     Ok(store.hold(account).await?)
 }
 
@@ -73,7 +73,7 @@ pub async fn decide_hold(
     once: Option<Once<'_, Hold>>,
 ) -> Result<Outcome<Hold>, HoldError> {
     caller.may(Action::RunSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     store
         .write("decide_hold", async |tx| {
             if let Some(answer) = once::before::<_, HoldError>(tx, once.as_ref()).await? {

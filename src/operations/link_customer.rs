@@ -142,7 +142,7 @@ pub async fn link_customer(
 ) -> Result<Outcome<LinkedCustomer>, LinkCustomerError> {
     caller.may(Action::RunSync, &request.account)?;
     caller.may(Action::ReadCustomers, &request.account)?;
-    accounts.find(&request.account)?;
+    accounts.find_in(store, &request.account).await??;
     // First what needs no question: a repeated request gets its answer also when Partner Center is away.
     let before = store
         .write("look_before_linking", async |tx| {

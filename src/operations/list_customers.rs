@@ -75,6 +75,23 @@ pub(super) fn readable<E: From<Denied> + From<AccountNotFound>>(
     }
 }
 
+/// As [`readable`]; the store is asked about an account that is not known here.
+pub(super) async fn readable_in<E: From<Denied> + From<AccountNotFound> + From<store::Error>>(
+    parent: &Parent,
+    store: &Store,
+    accounts: &Accounts,
+    caller: &Caller,
+) -> Result<BTreeSet<PartnerAccountId>, E> {
+    match parent {
+        Parent::Account(account) => {
+            caller.may(Action::ReadCustomers, account)?;
+            accounts.find_in(store, account).await??;
+        }
+        Parent::Every => {}
+    }
+    readable(parent, accounts, caller)
+}
+
 /// Returns up to `page_size` customers after `after`.
 pub async fn list_customers(
     store: &Store,
@@ -85,7 +102,7 @@ pub async fn list_customers(
     page_size: u32,
 ) -> Result<CustomerList, ListCustomersError> {
     let ListCustomers { parent, filter, order, deleted } = request;
-    let accounts = readable::<ListCustomersError>(&parent, accounts, caller)?;
+    let accounts = readable_in::<ListCustomersError>(&parent, store, accounts, caller).await?;
     let query = CustomerQuery { accounts, filter, order, deleted };
     // One more than asked for tells whether there is another page.
     let mut customers = store.find_customers(&query, after, page_size.saturating_add(1)).await?;

@@ -25,7 +25,7 @@ pub async fn list_resellers(
     page_size: u32,
 ) -> Result<ResellerList, SyncRunError> {
     caller.may(Action::ReadSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let mut resellers = store.resellers(account, after, page_size.saturating_add(1)).await?;
     let wanted = usize::try_from(page_size).unwrap_or(usize::MAX);
     let more = resellers.len() > wanted;

@@ -51,7 +51,7 @@ pub async fn lookup_customer(
     key: &LookupKey,
 ) -> Result<Customer, LookupError> {
     caller.may(Action::ReadCustomers, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let mut found = match key {
         LookupKey::TenantId(tenant) => store.customer_of_tenant(account, *tenant).await?.into_iter().collect(),
         LookupKey::Domain(domain) => {
@@ -85,7 +85,7 @@ pub async fn batch_get_customers(
     let mut found = BTreeMap::new();
     for (account, ids) in by_account {
         caller.may(Action::ReadCustomers, account)?;
-        accounts.find(account)?;
+        accounts.find_in(store, account).await??;
         found.insert(account, store.customers_by_id(account, &ids).await?);
     }
     let customer = |(account, id): &(PartnerAccountId, CustomerId)| found.get(account)?.get(id).cloned();

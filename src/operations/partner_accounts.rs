@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::domain::access::{Action, Caller, Denied};
-use crate::domain::account::AccountRecord;
+use crate::domain::account::{AccountOrigin, AccountRecord};
 use crate::domain::ids::PartnerAccountId;
 use crate::operations::accounts::{AccountNotFound, Accounts};
 use crate::store::{self, Store};
@@ -30,9 +30,16 @@ pub async fn get_partner_account(
     account: &PartnerAccountId,
 ) -> Result<AccountRecord, PartnerAccountError> {
     caller.may(Action::ReadAccounts, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let kept = store.kept_account(account).await?;
-    Ok(kept.ok_or_else(|| AccountNotFound(account.clone()))?.record)
+    let record = kept.ok_or_else(|| AccountNotFound(account.clone()))?.record;
+    match record.origin {
+        // Of an account of the configuration, this process's own settings count.
+        AccountOrigin::Configuration => {}
+        // Whoever has been told of settings meets them from now on, wherever they were changed.
+        AccountOrigin::Api => accounts.put(&record),
+    }
+    Ok(record)
 }
 
 /// One page of accounts, by id.

@@ -54,7 +54,7 @@ pub async fn pause_customer(
     once: Option<Once<'_, Customer>>,
 ) -> Result<Outcome<Customer>, PauseCustomerError> {
     caller.may(Action::RunSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     store
         .write("pause_customer", async |tx| {
             if let Some(answer) = once::before::<_, PauseCustomerError>(tx, once.as_ref()).await? {

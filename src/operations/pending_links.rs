@@ -46,7 +46,7 @@ pub async fn list_pending_links(
     page_size: u32,
 ) -> Result<PendingLinkList, PendingLinkError> {
     caller.may(Action::ReadSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let mut links = store.pending_links(account, after, page_size.saturating_add(1)).await?;
     let wanted = usize::try_from(page_size).unwrap_or(usize::MAX);
     let more = links.len() > wanted;
@@ -65,7 +65,7 @@ pub async fn dismiss_pending_link(
     once: Option<Once<'_, PendingLink>>,
 ) -> Result<Outcome<PendingLink>, PendingLinkError> {
     caller.may(Action::RunSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     store
         .write("dismiss_pending_link", async |tx| {
             if let Some(answer) = once::before::<_, PendingLinkError>(tx, once.as_ref()).await? {

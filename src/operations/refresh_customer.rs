@@ -53,7 +53,7 @@ pub async fn refresh_customer(
     now: Timestamp,
 ) -> Result<Customer, RefreshCustomerError> {
     caller.may(Action::ReadCustomers, account)?;
-    let served = accounts.find(account)?;
+    let served = accounts.find_in(store, account).await??;
     let not_found = || RefreshCustomerError::CustomerNotFound(account.clone(), id);
     let customer = store.customer(account, id).await?.ok_or_else(not_found)?;
     let link = customer.microsoft.ok_or_else(|| RefreshCustomerError::NotMicrosoft(account.clone(), id))?;

@@ -73,7 +73,7 @@ pub async fn rotate_webhook_secret(
     once: Option<Once<'_, AccountRecord>>,
 ) -> Result<Outcome<AccountRecord>, RotateWebhookSecretError> {
     caller.may(Action::ManageAccounts, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     store
         .write("rotate_webhook_secret", async |tx| {
             if let Some(answer) = once::before::<_, RotateWebhookSecretError>(tx, once.as_ref()).await? {

@@ -137,7 +137,7 @@ pub async fn set_partner_account_credentials(
     new: &NewCredentials,
 ) -> Result<AccountRecord, SetCredentialsError> {
     caller.may(Action::ManageAccounts, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let NewCredentials { client_id, credential, refresh_token } = new;
     let record = store
         .write("set_partner_account_credentials", async |tx| {

@@ -45,7 +45,7 @@ pub async fn start_sync(
     once: Option<Once<'_, CountedRun>>,
 ) -> Result<Outcome<CountedRun>, StartSyncError> {
     caller.may(Action::RunSync, account)?;
-    let cooldown = accounts.find(account)?.policy.manual_cooldown;
+    let cooldown = accounts.find_in(store, account).await??.policy.manual_cooldown;
     store
         .write("start_sync", async |tx| {
             if let Some(answer) = once::before::<_, StartSyncError>(tx, once.as_ref()).await? {

@@ -49,7 +49,7 @@ pub async fn get_sync_run(
     id: RunId,
 ) -> Result<CountedRun, SyncRunError> {
     caller.may(Action::ReadSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let found = store.sync_run(account, id).await?;
     let run = found.ok_or_else(|| SyncRunError::RunNotFound(account.clone(), id))?;
     Ok(counted(store, run).await?)
@@ -74,7 +74,7 @@ pub async fn list_sync_runs(
     page_size: u32,
 ) -> Result<RunList, SyncRunError> {
     caller.may(Action::ReadSync, account)?;
-    accounts.find(account)?;
+    accounts.find_in(store, account).await??;
     let mut found = store.sync_runs(account, before, page_size.saturating_add(1)).await?;
     let wanted = usize::try_from(page_size).unwrap_or(usize::MAX);
     let more = found.len() > wanted;

@@ -64,7 +64,7 @@ pub async fn unlink_customer(
     let UnlinkCustomer { account, id, expected, mode } = request;
     caller.may(Action::RunSync, &account)?;
     caller.may(Action::ReadCustomers, &account)?;
-    accounts.find(&account)?;
+    accounts.find_in(store, &account).await??;
     store
         .write("unlink_customer", async |tx| {
             if let Some(answer) = once::before::<_, UnlinkCustomerError>(tx, once.as_ref()).await? {

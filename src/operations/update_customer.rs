@@ -89,7 +89,7 @@ pub async fn update_customer(
     once: Option<Once<'_, EditOutcome>>,
 ) -> Result<Outcome<EditOutcome>, UpdateCustomerError> {
     caller.may(Action::WriteCustomers, &request.account)?;
-    accounts.find(&request.account)?;
+    accounts.find_in(store, &request.account).await??;
     store
         .write("update_customer", async |tx| {
             if let Some(answer) = once::before::<_, UpdateCustomerError>(tx, once.as_ref()).await? {

@@ -59,7 +59,7 @@ pub async fn update_partner_account(
 ) -> Result<Outcome<AccountRecord>, UpdatePartnerAccountError> {
     let UpdatePartnerAccount { account, expected, edit, mode } = request;
     caller.may(Action::ManageAccounts, &account)?;
-    accounts.find(&account)?;
+    accounts.find_in(store, &account).await??;
     let outcome = store
         .write("update_partner_account", async |tx| {
             if let Some(answer) = once::before::<_, UpdatePartnerAccountError>(tx, once.as_ref()).await? {

@@ -16,7 +16,7 @@ use crate::domain::customer::Customer;
 use crate::domain::ids::{ChangePosition, GenerationId, PartnerAccountId};
 use crate::domain::order::{Order, Position};
 use crate::operations::accounts::{AccountNotFound, Accounts};
-use crate::operations::list_customers::{Parent, readable};
+use crate::operations::list_customers::{Parent, readable, readable_in};
 use crate::store::{
     self, ChangeBatch, ChangesAfter, CustomerChange, CustomerQuery, Deleted, Freshness, Place, SeenAhead, Store,
 };
@@ -133,7 +133,7 @@ pub async fn watch_customers(
     request: WatchCustomers,
 ) -> Result<Watch, WatchError> {
     let WatchCustomers { parent, begin, kinds, quiet } = request;
-    readable::<WatchError>(&parent, accounts, caller)?;
+    readable_in::<WatchError>(&parent, store, accounts, caller).await?;
     let mut watch = Watch {
         store: store.clone(),
         accounts: accounts.clone(),

@@ -124,6 +124,13 @@ impl Store {
         Ok(Some(kept))
     }
 
+    /// The account of that id, if it is one of the API; without a trial of its credentials.
+    pub async fn account_of_the_api(&self, id: &PartnerAccountId) -> Result<Option<AccountRecord>, Error> {
+        let row = statement(RANGE).bind(id.as_str()).bind(id.as_str()).fetch_optional(&self.backend).await?;
+        let found = row.as_ref().map(kept).transpose()?.map(|kept| kept.record);
+        Ok(found.filter(|record| record.origin == AccountOrigin::Api))
+    }
+
     /// The accounts from one id to another, both included, by id.
     pub async fn account_records(
         &self,

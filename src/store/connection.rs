@@ -29,8 +29,13 @@ pub(super) enum Backend {
 pub(super) enum Access<'c> {
     SqlitePool(&'c SqlitePool),
     Sqlite(&'c mut SqliteConnection),
-    PostgresServer(&'c Server),
-    Postgres(&'c mut PostgresTransaction),
+    Postgres(PostgresAccess<'c>),
+}
+
+/// Where a statement runs on PostgreSQL: over a connection of its own, or in a transaction.
+pub(super) enum PostgresAccess<'c> {
+    Server(&'c Server),
+    Transaction(&'c mut PostgresTransaction),
 }
 
 /// An open transaction.
@@ -121,7 +126,7 @@ impl<'c> From<&'c Backend> for Access<'c> {
     fn from(backend: &'c Backend) -> Self {
         match backend {
             Backend::Sqlite { readers, .. } => Self::SqlitePool(readers),
-            Backend::Postgres(server) => Self::PostgresServer(server),
+            Backend::Postgres(server) => Self::Postgres(PostgresAccess::Server(server)),
         }
     }
 }
@@ -130,7 +135,7 @@ impl<'c> From<&'c mut Connection> for Access<'c> {
     fn from(connection: &'c mut Connection) -> Self {
         match connection {
             Connection::Sqlite(transaction) => Self::Sqlite(transaction),
-            Connection::Postgres(transaction) => Self::Postgres(transaction),
+            Connection::Postgres(transaction) => Self::Postgres(PostgresAccess::Transaction(transaction)),
         }
     }
 }

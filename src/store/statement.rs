@@ -5,15 +5,16 @@
 
 use std::borrow::Cow;
 
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use sqlx::postgres::{PgArguments, Postgres};
+use sqlx::postgres::{PgArguments, PgConnection, Postgres};
 use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments};
-use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, SqlStr};
+use sqlx::{Arguments, AssertSqlSafe, Executor as _, SqlSafeStr, SqlStr};
 
 use crate::store::Error;
-use crate::store::connection::{Access, Connection};
+use crate::store::connection::{Access, Connection, PostgresAccess};
 use crate::store::postgres::PostgresTransaction;
 use crate::store::row::{Column, Row};
 
@@ -104,6 +105,11 @@ enum Text {
     Composed(String),
 }
 
+type PostgresQuery = Query<'static, Postgres, PgArguments>;
+
+/// A way to run a query over a connection, with its answer.
+type Ask<T> = for<'c> fn(PostgresQuery, &'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>>;
+
 /// A statement that waits to be run.
 #[must_use = "a statement does nothing until it is run"]
 #[derive(Debug)]
@@ -133,29 +139,13 @@ impl<'q> Statement<'q> {
         self
     }
 
-    // What PostgreSQL needs is boxed: every future of the service holds that of a statement, also where the engine is SQLite.
-
     /// Runs it and returns how many rows it wrote.
     pub(super) async fn execute(self, on: impl Into<Access<'_>>) -> Result<u64, Error> {
         Ok(match on.into() {
             Access::SqlitePool(pool) => self.for_sqlite()?.execute(pool).await?.rows_affected(),
             Access::Sqlite(connection) => self.for_sqlite()?.execute(connection).await?.rows_affected(),
-            Access::PostgresServer(server) => {
-                Box::pin(async move {
-                    let query = self.for_postgres(server.keeps_statements())?;
-                    let mut one = PostgresTransaction::for_one_read(server).await?;
-                    let done = one.ask(|connection| query.execute(connection)).await?;
-                    one.commit().await?;
-                    Ok::<_, Error>(done.rows_affected())
-                })
-                .await?
-            }
-            Access::Postgres(transaction) => {
-                Box::pin(async move {
-                    let query = self.for_postgres(transaction.keeps_statements())?;
-                    Ok::<_, Error>(transaction.ask(|connection| query.execute(connection)).await?.rows_affected())
-                })
-                .await?
+            Access::Postgres(on) => {
+                self.on_postgres(on, |query, connection| connection.execute(query)).await?.rows_affected()
             }
         })
     }
@@ -165,24 +155,8 @@ impl<'q> Statement<'q> {
         Ok(match on.into() {
             Access::SqlitePool(pool) => self.for_sqlite()?.fetch_optional(pool).await?.map(Row::Sqlite),
             Access::Sqlite(connection) => self.for_sqlite()?.fetch_optional(connection).await?.map(Row::Sqlite),
-            Access::PostgresServer(server) => {
-                Box::pin(async move {
-                    let query = self.for_postgres(server.keeps_statements())?;
-                    let mut one = PostgresTransaction::for_one_read(server).await?;
-                    let found = one.ask(|connection| query.fetch_optional(connection)).await?;
-                    one.commit().await?;
-                    Ok::<_, Error>(found.map(Row::Postgres))
-                })
-                .await?
-            }
-            Access::Postgres(transaction) => {
-                Box::pin(async move {
-                    let query = self.for_postgres(transaction.keeps_statements())?;
-                    Ok::<_, Error>(
-                        transaction.ask(|connection| query.fetch_optional(connection)).await?.map(Row::Postgres),
-                    )
-                })
-                .await?
+            Access::Postgres(on) => {
+                self.on_postgres(on, |query, connection| connection.fetch_optional(query)).await?.map(Row::Postgres)
             }
         })
     }
@@ -202,25 +176,32 @@ impl<'q> Statement<'q> {
         Ok(match on.into() {
             Access::SqlitePool(pool) => rows(self.for_sqlite()?.fetch_all(pool).await?, Row::Sqlite),
             Access::Sqlite(connection) => rows(self.for_sqlite()?.fetch_all(connection).await?, Row::Sqlite),
-            Access::PostgresServer(server) => {
-                Box::pin(async move {
+            Access::Postgres(on) => {
+                rows(self.on_postgres(on, |query, connection| connection.fetch_all(query)).await?, Row::Postgres)
+            }
+        })
+    }
+
+    /// Runs it on PostgreSQL in the way that `ask` says.
+    ///
+    /// What PostgreSQL needs is boxed: every future of the service holds that of a statement, also where the engine is SQLite.
+    fn on_postgres<'c, T: Send + 'c>(self, on: PostgresAccess<'c>, ask: Ask<T>) -> BoxFuture<'c, Result<T, Error>>
+    where
+        'q: 'c,
+    {
+        Box::pin(async move {
+            match on {
+                PostgresAccess::Server(server) => {
                     let query = self.for_postgres(server.keeps_statements())?;
                     let mut one = PostgresTransaction::for_one_read(server).await?;
-                    let found = one.ask(|connection| query.fetch_all(connection)).await?;
+                    let answer = one.ask(|connection| ask(query, connection)).await?;
                     one.commit().await?;
-                    Ok::<_, Error>(rows(found, Row::Postgres))
-                })
-                .await?
-            }
-            Access::Postgres(transaction) => {
-                Box::pin(async move {
+                    Ok(answer)
+                }
+                PostgresAccess::Transaction(transaction) => {
                     let query = self.for_postgres(transaction.keeps_statements())?;
-                    Ok::<_, Error>(rows(
-                        transaction.ask(|connection| query.fetch_all(connection)).await?,
-                        Row::Postgres,
-                    ))
-                })
-                .await?
+                    transaction.ask(|connection| ask(query, connection)).await
+                }
             }
         })
     }
@@ -257,7 +238,7 @@ impl<'q> Statement<'q> {
         Ok(sqlx::query_with(text, arguments).persistent(is_literal))
     }
 
-    fn for_postgres(self, keeps_statements: bool) -> Result<Query<'static, Postgres, PgArguments>, Error> {
+    fn for_postgres(self, keeps_statements: bool) -> Result<PostgresQuery, Error> {
         let mut arguments = PgArguments::default();
         arguments.reserve(self.values.len(), 0);
         for value in self.values {

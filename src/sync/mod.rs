@@ -9,6 +9,7 @@ mod answers;
 mod audit_poll;
 mod audit_window;
 mod credentials;
+mod crew;
 mod drain;
 mod health;
 mod listing;
@@ -21,6 +22,7 @@ mod resellers;
 mod runs;
 mod second_looks;
 mod seen;
+mod setup;
 mod shares;
 mod supervisor;
 mod tickets;
@@ -35,7 +37,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Timestamp};
-use crate::domain::account::PartnerKind;
 use crate::domain::ids::PartnerAccountId;
 use crate::domain::lease::Lease;
 use crate::domain::policy::SyncPolicy;
@@ -54,7 +55,9 @@ use crate::sync::trial::Trial;
 use crate::sync::trouble::{Duty, LONGEST_ASKED_REST, Trouble};
 
 pub use answers::Answerer;
+pub use crew::Crew;
 pub use refresh_tokens::keeper;
+pub use setup::{Said, Setup};
 pub use shares::{Shares, leave};
 pub use supervisor::{Supervision, Supervisor};
 pub use webhook_check::WebhookPlan;
@@ -105,23 +108,6 @@ enum Interruption {
     Upstream(#[from] UpstreamError),
 }
 
-/// How an account is kept level: what every worker of it is made of.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The account.
-    pub account: PartnerAccountId,
-    /// How the partner sells.
-    pub kind: PartnerKind,
-    /// How it is kept level.
-    pub policy: SyncPolicy,
-    /// How many questions may be open at a time.
-    pub concurrency: NonZeroUsize,
-    /// How it is reached.
-    pub upstream: PartnerCenter,
-    /// Has events sent to this service as well, where nobody else has them sent elsewhere.
-    pub webhook: Option<WebhookPlan>,
-}
-
 /// What passes by itself is no error yet: whoever is refused by a store that is busy tries again.
 fn tell_of(account: &PartnerAccountId, error: &store::Error) {
     match error {
@@ -135,16 +121,8 @@ fn tell_of(account: &PartnerAccountId, error: &store::Error) {
 }
 
 impl Worker {
-    /// A worker that has not looked at anything yet, and nobody answers questions beside it.
-    pub fn new(setup: &Setup, lease: Lease, store: &Store, clock: &Clock) -> Self {
-        let Setup { account, upstream, .. } = setup;
-        let credentials = Credentials::new(account.clone(), upstream.clone(), store.clone(), None);
-        let tickets = Tickets::under(lease.epoch);
-        Self::sharing(setup, lease, store, clock, tickets, credentials)
-    }
-
-    /// As [`Worker::new`], beside somebody who answers questions with the same credentials and in the same order.
-    fn sharing(
+    /// A worker that has not looked at anything yet; see [`Crew::worker`].
+    fn new(
         setup: &Setup,
         lease: Lease,
         store: &Store,
@@ -269,12 +247,5 @@ impl Worker {
         let list = Some(list).filter(|due| *due > now);
         let soonest = due.into_iter().chain([list]).flatten().min().unwrap_or(audit);
         Ok(soonest.min(now.plus(LONGEST_SLEEP)))
-    }
-
-    /// Answers questions about the account's customers beside this worker, in the same order and at the same pace.
-    pub fn answerer(&self) -> Answerer {
-        let Self { account, upstream, store, clock, tickets, credentials, .. } = self;
-        let (account, upstream, store) = (account.clone(), upstream.clone(), store.clone());
-        Answerer::new(account, upstream, store, clock.clone(), tickets.clone(), credentials.clone())
     }
 }

@@ -24,6 +24,8 @@ const SAY_EVERY: Duration = Duration::from_secs(2);
 const MARGIN: Duration = Duration::from_secs(3);
 /// How long to wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How long a failure that stays the same is not told of again.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Keeps this process's share.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ impl Shares {
         let mut changes = self.store.account_changes();
         // When nothing is held any more unless it was said again that this replica is alive.
         let mut ends = Instant::now();
+        let mut complaint = Complaint::default();
         loop {
             served.borrow_and_update();
             changes.borrow_and_update();
@@ -74,12 +77,15 @@ impl Shares {
             };
             let pause = match shared {
                 Ok(holding) => {
+                    complaint = Complaint::default();
                     ends = begun + TERM - MARGIN;
                     self.tell(holding);
                     SAY_EVERY
                 }
                 Err(error) => {
-                    tracing::warn!(error = %error, "this replica cannot say that it is alive");
+                    if complaint.is_due(&error.to_string(), Instant::now()) {
+                        self.complain(&error);
+                    }
                     STORE_PAUSE
                 }
             };
@@ -90,6 +96,15 @@ impl Shares {
                 _ = served.changed() => {}
                 _ = changes.changed() => {}
             }
+        }
+    }
+
+    fn complain(&self, error: &store::Error) {
+        if self.store.is_shared() {
+            tracing::warn!(error = %error, "this replica cannot say that it is alive");
+        } else {
+            // What is synchronized already goes on: nobody else could take it.
+            tracing::warn!(error = %error, "accounts that are not synchronized yet wait for the store");
         }
     }
 
@@ -113,6 +128,21 @@ impl Shares {
     }
 }
 
+/// The failure that was told of last.
+#[derive(Debug, Default)]
+struct Complaint(Option<(String, Instant)>);
+
+impl Complaint {
+    /// Whether to tell of this failure: it is another one, or was told of long enough ago.
+    fn is_due(&mut self, failure: &str, now: Instant) -> bool {
+        let is_due = self.0.as_ref().is_none_or(|(told, at)| told != failure || now.duration_since(*at) >= SILENCE);
+        if is_due {
+            self.0 = Some((failure.to_owned(), now));
+        }
+        is_due
+    }
+}
+
 /// Leaves this replica's accounts to the others at once.
 pub async fn leave(store: &Store, replica: &Replica) {
     if !store.is_shared() {
@@ -121,5 +151,20 @@ pub async fn leave(store: &Store, replica: &Replica) {
     let id = replica.id;
     if let Err(error) = store.write("leave", async |tx| tx.leave(id).await).await {
         tracing::warn!(error = %error, "the others will notice only in a while that this replica is gone");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_stays_the_same_is_told_of_once_in_ten_seconds() {
+        let (mut complaint, began) = (Complaint::default(), Instant::now());
+        let told = (0..25).filter(|second| complaint.is_due("away", began + Duration::from_secs(*second)));
+        assert_eq!(told.collect::<Vec<_>>(), [0, 10, 20]);
+        let later = began + Duration::from_secs(25);
+        assert!(complaint.is_due("full", later), "another failure is told of at once");
+        assert!(!complaint.is_due("full", later));
     }
 }

@@ -22,16 +22,12 @@ use crate::domain::standstill::Standstill;
 use crate::operations::accounts::Accounts;
 use crate::operations::credentials;
 use crate::operations::questions::Questions;
-use crate::partner_center::PartnerCenter;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{APPLICATION_NAME, Endpoints, LARGEST_PAGE, Settings, Timeouts};
 use crate::sealing::SealingKeys;
 use crate::sign_in::Credential;
 use crate::store::{self, Holding, KeptAccount, Store};
-use crate::sync::credentials::Credentials;
-use crate::sync::refresh_tokens::keeper;
-use crate::sync::tickets::Tickets;
-use crate::sync::{Answerer, Setup, WebhookPlan, Worker};
+use crate::sync::{Crew, Said, Setup, WebhookPlan};
 
 /// How long until the store is looked at without being asked to.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -63,10 +59,8 @@ struct Charge {
 /// An account that could be started.
 #[derive(Debug)]
 struct Started {
-    setup: Setup,
+    crew: Crew,
     state: AccountState,
-    tickets: Tickets,
-    credentials: Credentials,
     stop: CancellationToken,
     answerer: Option<JoinHandle<()>>,
     worker: Option<Working>,
@@ -193,7 +187,7 @@ impl Supervisor {
         for (account, epoch) in &holding.held {
             if let Some(charge) = self.charges.get_mut(account) {
                 let lease = Lease { account: account.clone(), epoch: *epoch };
-                charge.work_under(lease, &self.store, &self.clock, tasks, service).await;
+                charge.work_under(lease, tasks, service).await;
                 charge.say_what_keeps_it_back(account, &self.store).await?;
             }
         }
@@ -239,7 +233,7 @@ impl Supervisor {
     fn setup(&self, kept: &KeptAccount, credential: Credential, pace: &Pace) -> Result<Setup, SetupError> {
         let account = &kept.record.account;
         let Pace { policy, requests_per_minute, concurrency } = pace.clone();
-        let settings = Settings {
+        let partner_center = Settings {
             endpoints: self.endpoints.clone().unwrap_or_else(|| Settings::endpoints_of(account.cloud)),
             tenant_id: account.tenant_id,
             client_id: kept.record.client_id.clone(),
@@ -250,14 +244,10 @@ impl Supervisor {
             application_name: APPLICATION_NAME.to_owned(),
             timeouts: Timeouts::USUAL,
         };
-        let client_id = &kept.record.client_id;
-        let keys = self.keys.as_ref().filter(|_| kept.record.user.is_some());
-        let upstream = match keys.map(|keys| keeper(&self.store, keys, &account.id, client_id, &self.clock)) {
-            Some(keeper) => PartnerCenter::with_user(settings, keeper, self.clock.clone())?,
-            None => PartnerCenter::new(settings, self.clock.clone())?,
-        };
         let (account, kind) = (account.id.clone(), account.kind);
-        Ok(Setup { account, kind, policy, concurrency, upstream, webhook: self.webhook.clone() })
+        let (has_user, webhook) = (kept.record.user.is_some(), self.webhook.clone());
+        let said = Said { account, kind, policy, partner_center, has_user, webhook };
+        Setup::of(said, &self.store, self.keys.as_ref(), &self.clock)
     }
 
     /// Starts whoever answers questions about the account. `identity` is what a secret that is kept sealed is known as.
@@ -269,14 +259,11 @@ impl Supervisor {
         tasks: &TaskTracker,
         service: &CancellationToken,
     ) -> Started {
-        let (store, tickets, stop) = (self.store.clone(), Tickets::default(), service.child_token());
-        let Setup { account, upstream, .. } = &setup;
-        let credentials = Credentials::new(account.clone(), upstream.clone(), store.clone(), identity);
-        let (account, upstream, clock) = (account.clone(), upstream.clone(), self.clock.clone());
-        let asked = self.questions.answered_by(&account);
-        let answerer = Answerer::new(account, upstream, store, clock, tickets.clone(), credentials.clone());
-        let answerer = tasks.spawn(answerer.of_account_that_is(state).run(asked, stop.clone()));
-        Started { setup, state, tickets, credentials, stop, answerer: Some(answerer), worker: None }
+        let stop = service.child_token();
+        let crew = Crew::new(setup, identity, &self.store, &self.clock);
+        let asked = self.questions.answered_by(&crew.setup().account);
+        let answerer = tasks.spawn(crew.answerer().of_account_that_is(state).run(asked, stop.clone()));
+        Started { crew, state, stop, answerer: Some(answerer), worker: None }
     }
 
     /// Stops what runs for the account, and waits for its end.
@@ -299,35 +286,27 @@ impl Charge {
     async fn stop_worker_unless(&mut self, holding: &Holding) {
         if let Some(started) = &mut self.started
             && let Some(working) = &started.worker
-            && holding.held.get(&started.setup.account) != Some(&working.epoch)
+            && holding.held.get(&started.crew.setup().account) != Some(&working.epoch)
         {
-            tracing::info!(account = %started.setup.account, "synchronization of an account ends here: it is another's");
+            tracing::info!(account = %started.crew.setup().account, "synchronization of an account ends here: it is another's");
             started.stop_worker().await;
-            started.tickets.follow(None).await;
+            started.crew.without_worker().await;
         }
     }
 
     /// Starts the worker under a lease, if the account is to have one and has none.
-    async fn work_under(
-        &mut self,
-        lease: Lease,
-        store: &Store,
-        clock: &Clock,
-        tasks: &TaskTracker,
-        service: &CancellationToken,
-    ) {
+    async fn work_under(&mut self, lease: Lease, tasks: &TaskTracker, service: &CancellationToken) {
         let Some(started) = self.started.as_mut().filter(|started| started.worker.is_none()) else { return };
-        let Started { setup, state, tickets, credentials, stop, .. } = started;
+        let Started { crew, state, stop, .. } = started;
         match state {
             AccountState::Active => {}
             AccountState::Disabled => return,
         }
         let epoch = lease.epoch;
-        tickets.follow(Some(epoch)).await;
-        let worker = Worker::sharing(setup, lease, store, clock, tickets.clone(), credentials.clone());
+        let worker = crew.worker(lease).await;
         let stop = stop.child_token();
         let task = tasks.spawn(worker.run_as_part_of(service.clone(), stop.clone()));
-        tracing::info!(account = %setup.account, epoch = epoch.0, "synchronization of an account starts here");
+        tracing::info!(account = %crew.setup().account, epoch = epoch.0, "synchronization of an account starts here");
         started.worker = Some(Working { epoch, stop, task });
     }
 

@@ -37,11 +37,6 @@ impl Block {
 }
 
 impl Tickets {
-    /// Those of an account that is synchronized here under that epoch.
-    pub(super) fn under(epoch: Epoch) -> Self {
-        Self(Arc::new(Mutex::new(Block::of(Some(epoch)))))
-    }
-
     /// From now on the account is synchronized here under that epoch, or not here.
     pub(super) async fn follow(&self, epoch: Option<Epoch>) {
         *self.0.lock().await = Block::of(epoch);

@@ -22,7 +22,10 @@ pub(super) async fn account(
     let named: PartnerAccountId = account.parse().map_err(|_| Refusal::WrongPath)?;
     // Looked up in any case, so that the time it takes does not tell which accounts there are.
     let known = store.webhook_secret(&named, hash).await.map_err(|_| Refusal::StoreUnavailable)?;
-    let is_served = accounts.find(&named).is_ok();
-    let is_honoured = known.is_some_and(|known| known.is_honoured(now));
-    if is_served && is_honoured { Ok((named, hash)) } else { Err(Refusal::WrongPath) }
+    if !known.is_some_and(|known| known.is_honoured(now)) {
+        return Err(Refusal::WrongPath);
+    }
+    // Asked only by whoever knows a secret of it.
+    let served = accounts.find_in(store, &named).await.map_err(|_| Refusal::StoreUnavailable)?;
+    served.map(|_| (named, hash)).map_err(|_| Refusal::WrongPath)
 }

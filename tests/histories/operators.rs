@@ -76,7 +76,7 @@ impl World {
         };
         let questions = Questions::default();
         let asked = questions.answered_by(&self.account);
-        let answerer = self.worker().answerer();
+        let answerer = self.answerer();
         let by = caller(Enforcement::Refuse);
         let linked = tokio::select! {
             linked = link_customer(self.store(), &self.accounts, &questions, &by, request, None) => linked,

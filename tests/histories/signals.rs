@@ -104,7 +104,7 @@ impl World {
         // Through the worker's own answerer, so that the question has its place in the worker's order.
         let questions = Questions::default();
         let asked = questions.answered_by(&self.account);
-        let answerer = self.worker().answerer();
+        let answerer = self.answerer();
         let answer = tokio::select! {
             answer = questions.customer(&self.account, work.tenant_id) => answer,
             () = answerer.run(asked, CancellationToken::new()) => panic!("the answerer ends"),

@@ -18,12 +18,12 @@ use customer_guard::domain::policy::{Night, Pace, SyncPolicy};
 use customer_guard::domain::sync_settings::SyncSettings;
 use customer_guard::operations::accounts::Accounts;
 use customer_guard::operations::apply_observations::Answered;
-use customer_guard::partner_center::{PartnerCenter, settings as upstream};
+use customer_guard::partner_center::settings as upstream;
 use customer_guard::simulator::operations::AuditTrail;
 use customer_guard::simulator::partner::Partner;
 use customer_guard::simulator::{Simulator, demo_partners};
 use customer_guard::store::{ConfiguredAccount, Store};
-use customer_guard::sync::{Setup, Worker};
+use customer_guard::sync::{Answerer, Crew, Said, Setup, Worker};
 use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::net::TcpListener;
@@ -82,6 +82,7 @@ pub struct World {
 /// What a restart begins anew.
 struct Service {
     store: Store,
+    crew: Crew,
     worker: Worker,
 }
 
@@ -186,8 +187,9 @@ impl World {
         &self.service.as_ref().expect("a running service").store
     }
 
-    pub fn worker(&self) -> &Worker {
-        &self.service.as_ref().expect("a running service").worker
+    /// Whoever answers questions beside the worker, in the same order.
+    pub fn answerer(&self) -> Answerer {
+        self.service.as_ref().expect("a running service").crew.answerer()
     }
 
     pub async fn tick(&mut self) -> Timestamp {
@@ -336,17 +338,17 @@ async fn service(
         application_name: "customer-guard histories".to_owned(),
         timeouts: upstream::Timeouts::USUAL,
     };
-    let center = PartnerCenter::new(settings, clock.clone()).expect("a client");
-    let setup = Setup {
+    let said = Said {
         account: account.clone(),
         kind: PartnerKind::DirectBill,
         policy: policy.clone(),
-        concurrency: NonZeroUsize::MIN,
-        upstream: center,
+        partner_center: settings,
+        has_user: false,
         webhook: None,
     };
-    let worker = Worker::new(&setup, lease(&store, account, clock).await, &store, clock);
-    Service { store, worker }
+    let crew = Crew::new(Setup::of(said, &store, None, clock).expect("a client"), None, &store, clock);
+    let worker = crew.worker(lease(&store, account, clock).await).await;
+    Service { store, crew, worker }
 }
 
 /// A service that starts takes over from the one before.

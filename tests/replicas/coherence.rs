@@ -1,10 +1,11 @@
 //! One caller, several replicas: it reads what it wrote wherever it asks next, is answered about accounts that the replica it
 //! asks does not synchronize, and goes on watching at another one where it left off.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use customer_guard::grpc::proto;
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
+use customer_guard::grpc::proto::partner_account_service_client::PartnerAccountServiceClient;
 use customer_guard::grpc::proto::sync_service_client::SyncServiceClient;
 use customer_guard::grpc::proto::watch_customers_response::Event;
 use tonic::Streaming;
@@ -14,6 +15,8 @@ use crate::fleet::{Fleet, client, parent};
 
 /// Far more than anything takes, so that a slow machine is no failure.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// By when another replica has heard of a commit, from when it was acknowledged: many times as long as it takes.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 
 async fn customers_of(client: &mut CustomerServiceClient<Channel>, number: usize) -> Vec<proto::Customer> {
     let request = proto::ListCustomersRequest { parent: parent(number), page_size: 100, ..Default::default() };
@@ -43,6 +46,35 @@ async fn what_one_replica_acknowledged_every_other_one_shows_at_once() {
         };
         let read = clients[(round + 1) % 2].get_customer(request).await.expect("it is not older").into_inner();
         assert_eq!((read.revision, &read.note), (customer.revision, &customer.note));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_one_replica_made_is_there_at_every_other_one_at_once() {
+    let Some(fleet) = Fleet::of(2, 2).await else { return };
+    let addresses: Vec<_> = fleet.seats.iter().map(|seat| seat.address.borrow().clone()).collect();
+    for round in 0..20 {
+        let (here, there) = (&addresses[round % 2], &addresses[(round + 1) % 2]);
+        let mut accounts = PartnerAccountServiceClient::connect(format!("http://{here}")).await.expect("it accepts");
+        let request = proto::CreatePartnerAccountRequest {
+            partner_account_id: format!("made-{round}"),
+            partner_account: Some(proto::PartnerAccount {
+                display_name: format!("Made {round}"),
+                kind: proto::PartnerKind::DirectBill.into(),
+                cloud: proto::Cloud::Global.into(),
+                microsoft_tenant_id: format!("cccc0000-0000-4000-8000-{round:012x}"),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let mut elsewhere = client(there);
+        let request_there = proto::ListCustomersRequest {
+            parent: format!("partnerAccounts/made-{round}"),
+            page_size: 1,
+            ..Default::default()
+        };
+        accounts.create_partner_account(request).await.expect("it is made");
+        elsewhere.list_customers(request_there).await.expect("it is there");
     }
 }
 
@@ -110,8 +142,15 @@ async fn a_watch_goes_on_at_another_replica_where_it_was_left() {
     // Written at one replica, told of by the other.
     let mut watch = clients[0].watch_customers(request(String::new())).await.expect("a watch").into_inner();
     let customer = noted(&mut clients[1], &customer, "first").await;
-    let (cursor, snapshots) = read_until(&mut watch, &customer.name, "first").await;
+    let (_, snapshots) = read_until(&mut watch, &customer.name, "first").await;
     assert_eq!(snapshots, 1);
+    // It has nothing left to read now, and waits.
+    let customer = noted(&mut clients[1], &customer, "second").await;
+    let acknowledged = Instant::now();
+    let (cursor, _) = read_until(&mut watch, &customer.name, "second").await;
+    let heard = acknowledged.elapsed();
+    println!("another replica's watch heard of a change within {heard:.1?}");
+    assert!(heard < HEARD_WITHIN, "{heard:?}");
     fleet.seats[0].process.take().expect("it runs").kill();
 
     let missed = noted(&mut clients[1], &customer, "while nobody watched").await;

@@ -39,6 +39,8 @@ contract! {
 
 /// Longer than any test.
 const LONG: Duration = Duration::from_secs(3600);
+/// By when another process has heard of a commit, from when it was acknowledged: many times as long as it takes.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// Over at once.
 const OVER: Duration = Duration::ZERO;
 
@@ -218,6 +220,13 @@ async fn replicas_that_share_at_the_same_time_never_hold_the_same_account(bench:
     assert_eq!((held.0.held.len(), held.1.held.len()), (6, 6));
 }
 
+/// The commit has just been acknowledged.
+async fn woken_soon(whom: &str, waits: &mut tokio::sync::watch::Receiver<u64>) {
+    let woken = tokio::time::timeout(HEARD_WITHIN, waits.changed()).await;
+    woken.unwrap_or_else(|_| panic!("{whom}: not woken within {HEARD_WITHIN:?}")).expect("open");
+    waits.borrow_and_update();
+}
+
 async fn what_one_process_writes_wakes_those_who_wait_in_another(bench: Bench) {
     let beside = bench.beside().await;
     let stop = CancellationToken::new();
@@ -234,12 +243,12 @@ async fn what_one_process_writes_wakes_those_who_wait_in_another(bench: Bench) {
             tx.mark_dirty(&bench.account, &wanted, Priority::Signal, cause(Priority::Signal)).await
         });
         marks.await.expect("it is marked");
+        woken_soon("work", &mut work).await;
         bench.platform_customer("Linden").await;
+        woken_soon("customers", &mut customers).await;
         let left = bench.store.write("leave", async |tx| tx.leave(replica(&bench, "nobody").id).await);
         left.await.expect("the store answers");
-        for waits in [&mut work, &mut customers, &mut accounts] {
-            tokio::time::timeout(Duration::from_secs(60), waits.changed()).await.expect("woken").expect("open");
-        }
+        woken_soon("accounts", &mut accounts).await;
     }
     stop.cancel();
     following.await.expect("it ends");

@@ -34,6 +34,7 @@ mod shell;
 
 mod bench;
 
+mod accounts_elsewhere;
 mod backstop;
 mod batches;
 mod change_feed;
