@@ -9,6 +9,7 @@
 use crate::clock::Timestamp;
 use crate::domain::ids::{ChangePosition, GenerationId};
 use crate::store::connection::Backend;
+use crate::store::server_identity::ServerIdentity;
 use crate::store::statement::statement;
 use crate::store::sync_runs::run;
 use crate::store::{Error, Store, Tx};
@@ -41,14 +42,6 @@ const REMEMBERED: i64 = 1_000;
 const BEYOND: i64 = 1 << 32;
 /// Why a run ends that the database was put back into the middle of.
 const PUT_BACK: &str = "the database was put back to an earlier state while the run was under way";
-
-/// What tells one database from another that holds the same rows.
-struct ServerIdentity {
-    /// Which server, database and table.
-    database: String,
-    /// How often another server has taken over.
-    timeline: String,
-}
 
 impl Store {
     /// A process begins to serve the database.
@@ -84,14 +77,17 @@ impl Store {
     /// Whoever just starts cannot tell a server that took over without a loss from one that was put back to an earlier time;
     /// whoever was there takes it for the former.
     async fn generation_of_server(&self, starts: bool) -> Result<Beginning, Error> {
-        let identity = self.server_identity().await?;
-        let told = format!("{}@{}", identity.database, identity.timeline);
-        let begins = |newest: Option<&str>| match newest {
-            Some(newest) if newest == told => None,
-            Some(newest) => {
-                Some(starts || newest.rsplit_once('@').is_none_or(|(database, _)| database != identity.database))
+        let now = ServerIdentity::of(self).await?;
+        let told = now.to_string();
+        // Whether one begins, and then whether the database was put back.
+        let begins = |newest: Option<&str>| {
+            let Some(newest) = newest else { return Some(false) };
+            match ServerIdentity::parse(newest) {
+                Some(newest) if now.is_database_of(&newest) && now.is_timeline_of(&newest) => None,
+                Some(newest) => Some(starts || !now.is_database_of(&newest)),
+                // That of a file, whose copy this is.
+                None => Some(true),
             }
-            None => Some(false),
         };
         if begins(self.newest_generation().await?.as_deref()).is_none() {
             return Ok(Beginning::None);
@@ -136,17 +132,6 @@ impl Store {
     async fn newest_generation(&self) -> Result<Option<String>, Error> {
         let row = statement(NEWEST).fetch_optional(&self.backend).await?;
         row.map(|row| row.try_get(0)).transpose()
-    }
-
-    async fn server_identity(&self) -> Result<ServerIdentity, Error> {
-        // Tables that are dropped and made again, as a backup is read into a database, are other ones.
-        const IDENTITY: &str = "
-            SELECT (SELECT system_identifier FROM pg_control_system())::text || '/' ||
-                (SELECT oid FROM pg_database WHERE datname = current_database())::text || '/' ||
-                'generation'::regclass::oid::text AS database,
-                CASE WHEN pg_is_in_recovery() THEN '' ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS timeline";
-        let row = statement(IDENTITY).fetch_one(&self.backend).await?;
-        Ok(ServerIdentity { database: row.try_get("database")?, timeline: row.try_get("timeline")? })
     }
 }
 

@@ -42,6 +42,7 @@ mod resellers;
 mod row;
 mod run_costs;
 mod server;
+mod server_identity;
 mod settling;
 mod sqlite;
 mod statement;

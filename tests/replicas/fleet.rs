@@ -1,7 +1,7 @@
 //! The database, Partner Center, and the replicas between them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,9 +30,14 @@ const LOOK: Duration = Duration::from_millis(200);
 /// How long a client waits for an answer: longer than a frozen replica holds up the others.
 const DEADLINE: Duration = Duration::from_secs(20);
 
+/// The program that is tested.
+pub const THIS_RELEASE: &str = env!("CARGO_BIN_EXE_customer-guard");
+
 /// One replica, or none while it is dead.
 pub struct Seat {
     pub name: String,
+    /// Which release it is of.
+    program: PathBuf,
     pub process: Option<Process>,
     /// Where it serves, or did: clients find out by themselves that it is gone.
     pub address: tokio::sync::watch::Sender<String>,
@@ -69,6 +74,25 @@ impl Fleet {
     /// So many replicas for so many accounts, or nothing where there is no PostgreSQL.
     pub async fn of(replicas: usize, accounts: usize) -> Option<Self> {
         let database = postgres_server::database().await?;
+        let mut fleet = Self::on(database, THIS_RELEASE.as_ref(), replicas, accounts).await;
+        fleet.start_all();
+        Some(fleet)
+    }
+
+    /// As [`Fleet::of`], of another release, whose schema the database has. It is served with the rights of its owner.
+    pub async fn of_release(program: &Path, replicas: usize, accounts: usize) -> Option<Self> {
+        let mut database = postgres_server::database().await?;
+        let emptied = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+        let mut shell = postgres_server::connected(&database.url).await;
+        sqlx::raw_sql(emptied).execute(&mut shell).await.expect("it is emptied");
+        database.service.clone_from(&database.url);
+        let mut fleet = Self::on(database, program, replicas, accounts).await;
+        fleet.migrate(program);
+        fleet.start_all();
+        Some(fleet)
+    }
+
+    async fn on(database: Database, program: &Path, replicas: usize, accounts: usize) -> Self {
         let simulator = Simulator::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let root = format!("http://{}", listener.local_addr().expect("an address"));
@@ -84,21 +108,39 @@ impl Fleet {
         std::fs::write(&configuration, text(&folder, &database, &partners, &root)).expect("a file");
         let seats = (1..=replicas).map(|number| Seat {
             name: format!("guard-{number}"),
+            program: program.to_owned(),
             process: None,
             address: tokio::sync::watch::Sender::new(String::new()),
         });
         let seats = seats.collect();
-        let mut fleet = Self { seats, simulator, partners, database, configuration, _folder: folder };
-        for number in 0..replicas {
-            fleet.start(number);
+        Self { seats, simulator, partners, database, configuration, _folder: folder }
+    }
+
+    fn start_all(&mut self) {
+        for number in 0..self.seats.len() {
+            self.start(number);
         }
-        Some(fleet)
+    }
+
+    /// Brings the schema up to that of a release.
+    pub fn migrate(&self, program: &Path) {
+        let mut migrate = Command::new(program);
+        let done = migrate.args(["migrate", "--config"]).arg(&self.configuration).env_clear().output();
+        let done = done.expect("the program starts");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Puts a replica of that release in the place of one, which is killed.
+    pub fn replace(&mut self, number: usize, program: &Path) {
+        self.seats[number].process.take().expect("it runs").kill();
+        program.clone_into(&mut self.seats[number].program);
+        self.start(number);
     }
 
     /// Starts the replica of that seat, which is dead.
     pub fn start(&mut self, number: usize) {
         let seat = &mut self.seats[number];
-        let mut command = Command::new(env!("CARGO_BIN_EXE_customer-guard"));
+        let mut command = Command::new(&seat.program);
         command.args(["serve", "--config"]).arg(&self.configuration);
         command.env_clear().env("CUSTOMER_GUARD_REPLICA_NAME", &seat.name);
         let mut process = Process::start(command);
@@ -189,7 +231,7 @@ impl Fleet {
             let row = sqlx::query(select).fetch_one(&mut shell).await.expect(what);
             assert_eq!(row.get::<i64, _>(0), 0, "{what}");
         }
-        let mut audit = Command::new(env!("CARGO_BIN_EXE_customer-guard"));
+        let mut audit = Command::new(THIS_RELEASE);
         audit.args(["audit", "verify", "--config"]).arg(&self.configuration).env_clear();
         let verified = audit.output().expect("the program starts");
         assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));

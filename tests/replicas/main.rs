@@ -19,6 +19,7 @@ mod truth;
 mod clients;
 mod coherence;
 mod fleet;
+mod releases;
 mod trouble;
 mod watcher;
 

@@ -162,7 +162,7 @@ async fn a_server_that_took_over_begins_a_generation_and_is_taken_for_a_restored
 ) {
     begun(&bench).await;
     let told = here(&bench).await;
-    let promoted = "UPDATE generation SET server = split_part(server, '@', 1) || '@00000000'";
+    let promoted = "UPDATE generation SET server = left(server, -8) || '00000000'";
     assert_eq!(bench.shell().await.run(promoted).await, Ok(1));
     assert_eq!(bench.store.follow_server().await.expect("the store answers"), Beginning::Began);
     assert!(goes_on(&bench, told).await);
