@@ -14,7 +14,7 @@ use crate::clients::Clients;
 use crate::fleet::{Fleet, THIS_RELEASE};
 use crate::watcher::Watcher;
 
-const ACCOUNTS: usize = 6;
+const ACCOUNTS: usize = 12;
 /// Calls that are to be answered before the next replica is replaced.
 const BETWEEN: usize = 40;
 
