@@ -81,8 +81,8 @@ fn problem(row: &Row) -> Result<Option<SyncProblem>, Error> {
 /// When an account was last read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Readings {
-    /// The audit log, to its end.
-    pub audit_polled_at: Option<Timestamp>,
+    /// When the reading of the audit log began that was the last to reach its end: what happened during it may be unread.
+    pub audit_read_from: Option<Timestamp>,
     /// The customer list, to its end.
     pub listed_at: Option<Timestamp>,
     /// Since when the list is wanted sooner than its interval says; what was read later has satisfied it.
@@ -162,14 +162,18 @@ impl Store {
 
     /// When the audit log and the customer list were last read to their ends.
     pub async fn last_readings(&self, account: &PartnerAccountId) -> Result<Readings, Error> {
-        let row = statement("SELECT audit_polled_at, listed_at, list_wanted_at FROM account_sync WHERE account = $1")
+        // Readings of the first releases told their end only.
+        const SELECT: &str = "
+            SELECT coalesce(audit_read_from, audit_polled_at) AS audit_read_from, listed_at, list_wanted_at
+            FROM account_sync WHERE account = $1";
+        let row = statement(SELECT)
             .bind(account.as_str())
             .fetch_one(&self.backend)
             .await?;
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
         Ok(Readings {
-            audit_polled_at: time("audit_polled_at")?,
+            audit_read_from: time("audit_read_from")?,
             listed_at: time("listed_at")?,
             list_wanted_at: time("list_wanted_at")?,
         })

@@ -116,7 +116,7 @@ impl Worker {
     async fn poll_audit_log(&mut self, now: Timestamp) -> Result<(), Interruption> {
         let readings = self.store.last_readings(&self.account).await?;
         let in_progress = self.in_progress_since(now).await?;
-        let window = Window::of(readings.audit_polled_at, in_progress, now, self.upstream.clock_skew());
+        let window = Window::of(readings.audit_read_from, in_progress, now, self.upstream.clock_skew());
         if window.has_a_gap {
             // Partner Center forgets what is older: the log can no longer say what changed, a look at everybody can.
             tracing::warn!(account = %self.account, "the audit log was not read for so long that everybody is looked at");

@@ -15,6 +15,7 @@ contract! {
     the_newest_two_hundred_list_diffs_are_kept_and_every_full_run,
     a_failed_run_keeps_its_reason,
     runs_are_listed_newest_first_in_pages,
+    the_audit_log_is_read_again_from_where_its_last_reading_began,
 }
 
 pub async fn start(bench: &Bench, kind: RunKind) -> Result<SyncRun, Error> {
@@ -167,4 +168,14 @@ async fn runs_are_listed_newest_first_in_pages(bench: Bench) {
         met.extend(page.iter().map(|run| run.id));
     }
     assert_eq!(met, ids);
+}
+
+async fn the_audit_log_is_read_again_from_where_its_last_reading_began(bench: Bench) {
+    let account = &bench.account;
+    let began = bench.clock.now();
+    // A log that is throttled may be read for days.
+    bench.step(3 * 24 * 60 * 60);
+    bench.store.write("read", async |tx| tx.note_audit_polled(account, began).await).await.expect("it is noted");
+    let readings = bench.store.last_readings(account).await.expect("the store answers");
+    assert_eq!(readings.audit_read_from, Some(began));
 }
