@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::domain::contact::Contact;
 use crate::domain::customer::{Billing, Customer, Source};
 use crate::domain::field::Field;
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{Revision, TenantId};
 use crate::domain::look::LookCause;
 use crate::domain::observation::{GoneAnswer, Observation, ObservationMark, Observed};
 use crate::domain::ownership::{Owner, Standing, owner};
@@ -161,6 +161,8 @@ pub struct FormerValues {
 pub struct StandingLink {
     /// Whose record the customer became.
     pub tenant: TenantId,
+    /// The revision it got by that.
+    pub since: Revision,
     /// Until when it can be undone.
     pub reversible_until: Timestamp,
     /// What it had before; `None` once that is erased.

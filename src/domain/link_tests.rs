@@ -61,7 +61,8 @@ fn standing_link(customer: &Customer, until: Timestamp) -> StandingLink {
         primary_contact: customer.primary_contact.clone(),
         billing: customer.billing.clone(),
     };
-    StandingLink { tenant: linked(customer).tenant(), reversible_until: until, former: Some(former) }
+    let since = customer.revision.next();
+    StandingLink { tenant: linked(customer).tenant(), since, reversible_until: until, former: Some(former) }
 }
 
 #[test]

@@ -115,13 +115,25 @@ async fn domain_is_free(tx: &mut Tx, before: &Customer, after: &Customer) -> Res
     }
 }
 
+/// Whether the customer was the platform's when the caller saw it and is Microsoft's by now. Whoever edits a contact then
+/// is told whose it is, and not merely that the record has changed.
+async fn has_become_microsofts(tx: &mut Tx, customer: &Customer, seen: Version) -> Result<bool, store::Error> {
+    let link = match &customer.microsoft {
+        Some(_) => tx.standing_link(&customer.account, customer.id).await?,
+        None => None,
+    };
+    Ok(link.is_some_and(|link| seen.revision < link.since))
+}
+
 async fn decide(tx: &mut Tx, caller: &Caller, request: &UpdateCustomer) -> Result<EditOutcome, UpdateCustomerError> {
     let UpdateCustomer { account, id, expected, edit, mode } = request;
     let stale = || UpdateCustomerError::Stale(account.clone(), *id);
     let found = tx.customer_for_update(account, *id).await?;
     let customer = found.ok_or_else(|| UpdateCustomerError::CustomerNotFound(account.clone(), *id))?;
-    if expected.is_some_and(|expected| !expected.is(customer.revision, customer.updated_at))
-        && !planted!("etag-ignored")
+    let seen_before = expected.filter(|seen| !seen.is(customer.revision, customer.updated_at));
+    let seen_before = seen_before.filter(|_| !planted!("etag-ignored"));
+    if let Some(seen) = seen_before
+        && !has_become_microsofts(tx, &customer, seen).await?
     {
         return Err(stale());
     }
@@ -129,6 +141,9 @@ async fn decide(tx: &mut Tx, caller: &Caller, request: &UpdateCustomer) -> Resul
         return Err(UpdateCustomerError::CustomerDeleted(account.clone(), *id));
     }
     let review = review::review(&customer, edit, caller.enforcement);
+    if seen_before.is_some() && !matches!(review, Review::Refused(_)) {
+        return Err(stale());
+    }
     if let Review::Allowed(allowed) | Review::Reported(allowed, _) = &review {
         domain_is_free(tx, &customer, allowed.after()).await?;
     }

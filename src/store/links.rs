@@ -6,7 +6,7 @@
 use crate::clock::Timestamp;
 use crate::domain::contact::{Contact, ContactField};
 use crate::domain::customer::{Billing, Customer};
-use crate::domain::ids::{CustomerId, PartnerAccountId};
+use crate::domain::ids::{CustomerId, PartnerAccountId, Revision};
 use crate::domain::link::{FormerValues, Linked, StandingLink, Unlinked};
 use crate::domain::look::LookCause;
 use crate::store::changes::ChangeKind;
@@ -32,7 +32,7 @@ impl Tx {
         id: CustomerId,
     ) -> Result<Option<StandingLink>, Error> {
         const SELECT: &str = "
-            SELECT tenant_id, keep_until, former FROM customer_link
+            SELECT tenant_id, linked_revision, keep_until, former FROM customer_link
             WHERE account = $1 AND customer_id = $2 AND unlinked_revision IS NULL";
         let row =
             statement(SELECT).bind(account.as_str()).bind(id.to_string()).fetch_optional(self.connection()).await?;
@@ -40,6 +40,7 @@ impl Tx {
         let former: Option<&str> = row.try_get("former")?;
         Ok(Some(StandingLink {
             tenant: tenant(row.try_get("tenant_id")?)?,
+            since: Revision(row.try_get("linked_revision")?),
             reversible_until: Timestamp::from_micros(row.try_get("keep_until")?),
             former: former.map(former_values).transpose()?,
         }))

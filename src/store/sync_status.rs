@@ -166,10 +166,7 @@ impl Store {
         const SELECT: &str = "
             SELECT coalesce(audit_read_from, audit_polled_at) AS audit_read_from, listed_at, list_wanted_at
             FROM account_sync WHERE account = $1";
-        let row = statement(SELECT)
-            .bind(account.as_str())
-            .fetch_one(&self.backend)
-            .await?;
+        let row = statement(SELECT).bind(account.as_str()).fetch_one(&self.backend).await?;
         let time =
             |column: &str| row.try_get::<Option<i64>, _>(column).map(|micros| micros.map(Timestamp::from_micros));
         Ok(Readings {

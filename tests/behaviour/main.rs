@@ -17,6 +17,7 @@ mod filters;
 mod edits;
 mod deletion;
 mod repeated_requests;
+mod races;
 mod refusals;
 mod report_only;
 mod refusal_details;

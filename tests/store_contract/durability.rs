@@ -14,7 +14,7 @@ contract! {
     on sqlite {
         a_committed_write_is_visible_at_once,
         an_error_in_the_body_leaves_nothing_behind,
-        a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free,
+        r11_a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free,
         an_abandoned_write_leaves_nothing_behind_and_the_writer_free,
         a_refused_statement_undoes_the_whole_transaction,
         writers_wait_for_their_turn,
@@ -24,7 +24,7 @@ contract! {
     on postgres {
         a_committed_write_is_visible_at_once,
         an_error_in_the_body_leaves_nothing_behind,
-        a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free,
+        r11_a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free,
         an_abandoned_write_leaves_nothing_behind_and_the_writer_free,
         a_refused_statement_undoes_the_whole_transaction,
         writers_wait_for_their_turn,
@@ -51,7 +51,7 @@ async fn an_error_in_the_body_leaves_nothing_behind(bench: Bench) {
 }
 
 /// Drops the future of a write after it was polled once, twice and so on, until it is through by itself.
-async fn a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free(bench: Bench) {
+async fn r11_a_write_dropped_at_any_moment_leaves_nothing_behind_and_the_writer_free(bench: Bench) {
     for polls in 1..200 {
         let draft = CustomerDraft { company_name: format!("after {polls}"), ..CustomerDraft::default() };
         let admitted = admit(&bench.account, draft, bench.clock.now()).expect("a sound draft");

@@ -24,7 +24,7 @@ contract! {
     r5_a_full_run_and_a_signals_look_at_one_customer_end_with_the_newer_question,
     r7_two_who_start_a_run_at_once_get_the_same_one,
     r9_of_two_who_renew_a_token_at_once_one_wins,
-    r10_and_r16_a_request_that_comes_twice_at_once_has_one_effect,
+    r10_a_request_that_comes_twice_at_once_has_one_effect,
     r12_an_edit_while_a_customer_is_gone_is_neither_lost_nor_revives_it,
     a_chain_of_decisions_has_no_two_at_one_place,
 }
@@ -173,7 +173,7 @@ async fn r9_of_two_who_renew_a_token_at_once_one_wins(bench: Bench) {
     assert_eq!(now.newest, sealed(if one { 2 } else { 3 }));
 }
 
-async fn r10_and_r16_a_request_that_comes_twice_at_once_has_one_effect(bench: Bench) {
+async fn r10_a_request_that_comes_twice_at_once_has_one_effect(bench: Bench) {
     bench.microsoft_customer(1, "Ada").await;
     let other = bench.beside().await;
     let id: RequestId = "6f1c9b7e-3a52-4f0e-9d1a-1b2c3d4e5f60".parse().expect("a request id");

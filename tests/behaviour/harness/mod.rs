@@ -319,6 +319,18 @@ impl World {
         Self { upstream, guard, folder, plan }
     }
 
+    /// Another replica on the same database, where the engine allows one: a file has one process.
+    pub async fn beside(&self) -> Option<Guard> {
+        if !database::is_postgres() {
+            return None;
+        }
+        let settings = Settings {
+            replica_name: "beside".to_owned(),
+            ..settings(&self.plan, &self.upstream, &self.guard.database)
+        };
+        Some(Guard::start_by(settings, &self.plan, &self.upstream, self.guard.database.clone()).await)
+    }
+
     /// Stops everything; what must hold in every world held in this one.
     pub async fn end(self) {
         database::assert_sound(&self.guard.database).await;
@@ -373,8 +385,11 @@ impl Guard {
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
         database::prepare(&database).await;
-        let app =
-            App::build(settings(plan, upstream, &database), plan.clock.clone()).await.expect("the service starts");
+        Self::start_by(settings(plan, upstream, &database), plan, upstream, database).await
+    }
+
+    async fn start_by(settings: Settings, plan: &Plan, upstream: &Upstream, database: PathBuf) -> Self {
+        let app = App::build(settings, plan.clock.clone()).await.expect("the service starts");
         let webhook_address = app.webhook_address();
         if let Some(address) = webhook_address {
             upstream.send_events_to(address);
