@@ -40,7 +40,7 @@ fn started(socket: &Path, port: u16) -> Option<Bouncer> {
     const SCRIPT: &str = r#"
         "$1" --quiet "$2/pgbouncer.ini" >> "$2/log" 2>&1 &
         read -r nothing
-        kill -QUIT $!
+        kill -TERM $!
         wait
         cd / && rm -rf "$2"
     "#;
