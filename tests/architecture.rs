@@ -2,7 +2,7 @@
 //!
 //! Changing the shape means changing the tables below in the same commit; that is the point.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -95,24 +95,37 @@ impl Source {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let found = files_below("src");
+    assert!(found.len() > 40, "the walk finds the sources");
+    found
+}
+
+/// The files of Rust below a folder.
+fn files_below(folder: &str) -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let mut found = Vec::new();
     let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("src can be read") {
+        for entry in fs::read_dir(folder).expect("the folder can be read") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let below = path.strip_prefix(&root).expect("below src").to_owned();
+                let below = path.strip_prefix(&root).expect("below it").to_owned();
                 let first = below.components().next().expect("a component").as_os_str().to_string_lossy();
                 let module = first.trim_end_matches(".rs").to_owned();
                 found.push(Source { text: fs::read_to_string(&path).expect("a text"), path: below, module });
             }
         }
     }
-    assert!(found.len() > 40, "the walk finds the sources");
     found
+}
+
+/// The name of a race's test that begins there, and the number of the race.
+fn race(text: &str) -> Option<(u32, &str)> {
+    let name = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_').next()?;
+    let (number, _) = name.strip_prefix('r')?.split_once('_')?;
+    Some((number.parse().ok()?, name))
 }
 
 fn names_word(line: &str, word: &str) -> bool {
@@ -313,4 +326,16 @@ fn state_that_every_part_shares_does_not_exist() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_race_is_told_with_its_tests() {
+    let tests = files_below("tests");
+    let tested: BTreeSet<_> =
+        tests.iter().flat_map(|file| file.text.split("async fn ").skip(1)).filter_map(race).collect();
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/races.md")).expect("the page");
+    let told: BTreeSet<_> = page.split('`').filter_map(race).collect();
+    assert_eq!(told, tested, "docs/races.md names every test of a race");
+    let numbers: BTreeSet<_> = told.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=18).collect(), "every race has a test");
 }
