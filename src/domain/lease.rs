@@ -2,7 +2,8 @@
 //!
 //! Every account has one holder, and every holder as many accounts as any other, give or take one. Where a share lies
 //! follows from who is alive and who holds what, so that all come to the same shares without talking to each other. Whoever
-//! is silent may be about to be found dead: it keeps what it holds, but nothing is left for it to take.
+//! is silent may be about to be found dead, and whoever serves other accounts may not know what is left: they keep what they
+//! hold, but nothing is left for them to take.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,22 +41,22 @@ pub struct Share {
 /// Who serves a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Living {
-    /// Who has lately said that it is alive.
-    pub speaking: BTreeSet<ReplicaId>,
-    /// Who has not, and is still believed to be.
-    pub silent: BTreeSet<ReplicaId>,
+    /// Who has lately said that it is alive and serves the same accounts.
+    pub sharing: BTreeSet<ReplicaId>,
+    /// Who has not said so for a while and is still believed to be alive, or serves other accounts.
+    pub apart: BTreeSet<ReplicaId>,
 }
 
-/// The share of one of the replicas that speak; `holders` are the accounts and who holds each, alive or not.
+/// The share of one of the replicas that share; `holders` are the accounts and who holds each, alive or not.
 pub fn share(replica: ReplicaId, living: &Living, holders: &BTreeMap<PartnerAccountId, Option<ReplicaId>>) -> Share {
-    let Living { speaking, silent } = living;
+    let Living { sharing, apart } = living;
     let held_by = |held_by: &BTreeSet<ReplicaId>, holder: &Option<ReplicaId>| {
         holder.is_some_and(|holder| held_by.contains(&holder))
     };
-    let shared = holders.values().filter(|holder| !held_by(silent, holder)).count();
-    let quota = quota(replica, speaking, shared);
+    let shared = holders.values().filter(|holder| !held_by(apart, holder)).count();
+    let quota = quota(replica, sharing, shared);
     let (mine, others): (Vec<_>, Vec<_>) = holders.iter().partition(|(_, holder)| **holder == Some(replica));
-    let free = others.into_iter().filter(|(_, holder)| !held_by(speaking, holder) && !held_by(silent, holder));
+    let free = others.into_iter().filter(|(_, holder)| !held_by(sharing, holder) && !held_by(apart, holder));
     let missing = quota.saturating_sub(mine.len());
     let take = free.take(missing).map(|(account, _)| account.clone()).collect();
     let mut mine = mine.into_iter().map(|(account, _)| account.clone());
@@ -64,9 +65,9 @@ pub fn share(replica: ReplicaId, living: &Living, holders: &BTreeMap<PartnerAcco
 }
 
 /// How many of `accounts` are a replica's. What does not divide evenly goes to those that started first.
-fn quota(replica: ReplicaId, speaking: &BTreeSet<ReplicaId>, accounts: usize) -> usize {
-    let others = speaking.iter().filter(|other| **other != replica).count();
-    let rank = speaking.iter().filter(|other| **other < replica).count();
+fn quota(replica: ReplicaId, sharing: &BTreeSet<ReplicaId>, accounts: usize) -> usize {
+    let others = sharing.iter().filter(|other| **other != replica).count();
+    let rank = sharing.iter().filter(|other| **other < replica).count();
     let replicas = others + 1;
     accounts / replicas + usize::from(rank < accounts % replicas)
 }
@@ -90,10 +91,10 @@ mod tests {
         format!("account-{number:03}").parse().expect("an id")
     }
 
-    /// One turn of every replica that speaks, each giving up and taking as its share says.
+    /// One turn of every replica that shares, each giving up and taking as its share says.
     fn turn(living: &Living, holders: &mut BTreeMap<PartnerAccountId, Option<ReplicaId>>) -> usize {
         let mut moved = 0;
-        for replica in &living.speaking {
+        for replica in &living.sharing {
             let share = share(*replica, living, holders);
             for account in &share.give_up {
                 holders.insert(account.clone(), None);
@@ -106,17 +107,17 @@ mod tests {
         moved
     }
 
-    /// How many replicas are known, how many of them speak and how many are silent, and who holds what.
+    /// How many replicas are known, how many of them share and how many stand apart, and who holds what.
     fn cases() -> impl Strategy<Value = (Living, BTreeMap<PartnerAccountId, Option<ReplicaId>>)> {
         (1_usize..8, 0_usize..70).prop_flat_map(|(known, accounts)| {
             let holder = any::<Option<usize>>();
-            let counts = (1..=known).prop_flat_map(move |speaking| (Just(speaking), 0..=known - speaking));
+            let counts = (1..=known).prop_flat_map(move |sharing| (Just(sharing), 0..=known - sharing));
             (Just(known), counts, proptest::collection::vec(holder, accounts)).prop_map(|(known, counts, holders)| {
                 let replicas = replicas(known);
-                let (speaking, silent) = counts;
+                let (sharing, apart) = counts;
                 let living = Living {
-                    speaking: replicas.iter().take(speaking).copied().collect(),
-                    silent: replicas.iter().skip(speaking).take(silent).copied().collect(),
+                    sharing: replicas.iter().take(sharing).copied().collect(),
+                    apart: replicas.iter().skip(sharing).take(apart).copied().collect(),
                 };
                 let holder_of = |holder: Option<usize>| holder.map(|holder| replicas[holder % known]);
                 let holders = holders.into_iter().map(holder_of).enumerate();
@@ -127,19 +128,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_holds_what_in_two_turns_those_that_speak_have_as_many_as_each_other_and_nothing_is_left_over(
+        fn whoever_holds_what_in_two_turns_those_that_share_have_as_many_as_each_other_and_nothing_is_left_over(
             (living, mut holders) in cases()
         ) {
-            let of_silent = |holders: &BTreeMap<PartnerAccountId, Option<ReplicaId>>| {
-                let silent = |holder: &ReplicaId| living.silent.contains(holder);
-                holders.iter().filter(|(_, holder)| holder.as_ref().is_some_and(silent)).count()
+            let of_those_apart = |holders: &BTreeMap<PartnerAccountId, Option<ReplicaId>>| {
+                let apart = |holder: &ReplicaId| living.apart.contains(holder);
+                holders.iter().filter(|(_, holder)| holder.as_ref().is_some_and(apart)).count()
             };
-            let (total, kept) = (holders.len(), of_silent(&holders));
+            let (total, kept) = (holders.len(), of_those_apart(&holders));
             turn(&living, &mut holders);
             turn(&living, &mut holders);
             let count = |one: &ReplicaId| holders.values().filter(|holder| **holder == Some(*one)).count();
-            let counts: Vec<_> = living.speaking.iter().map(count).collect();
-            prop_assert_eq!(of_silent(&holders), kept, "the silent keep what they hold");
+            let counts: Vec<_> = living.sharing.iter().map(count).collect();
+            prop_assert_eq!(of_those_apart(&holders), kept, "those apart keep what they hold");
             prop_assert_eq!(counts.iter().sum::<usize>(), total - kept, "nothing is left without a holder");
             let (most, fewest) = (counts.iter().max().expect("one"), counts.iter().min().expect("one"));
             prop_assert!(most - fewest <= 1, "{:?}", counts);
@@ -148,10 +149,10 @@ mod tests {
 
         #[test]
         fn nobody_takes_what_somebody_alive_holds((living, holders) in cases()) {
-            for replica in &living.speaking {
+            for replica in &living.sharing {
                 let share = share(*replica, &living, &holders);
                 for account in &share.take {
-                    let is_alive = |holder: ReplicaId| living.speaking.contains(&holder) || living.silent.contains(&holder);
+                    let is_alive = |holder: ReplicaId| living.sharing.contains(&holder) || living.apart.contains(&holder);
                     prop_assert!(!holders[account].is_some_and(is_alive));
                 }
             }
@@ -162,7 +163,7 @@ mod tests {
     fn a_replica_that_comes_gets_its_part_of_what_the_others_hold_and_no_more_moves() {
         let replicas = replicas(3);
         let mut holders: BTreeMap<_, _> = (0..60).map(|number| (account(number), Some(replicas[number % 2]))).collect();
-        let living = Living { speaking: replicas.iter().copied().collect(), silent: BTreeSet::new() };
+        let living = Living { sharing: replicas.iter().copied().collect(), apart: BTreeSet::new() };
         let moved = turn(&living, &mut holders);
         assert_eq!(moved, 40, "20 are given up, and taken");
         assert_eq!(holders.values().filter(|holder| **holder == Some(replicas[2])).count(), 20);

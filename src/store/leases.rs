@@ -7,6 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use aws_lc_rs::digest::{Context, SHA256};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::domain::ids::{Epoch, PartnerAccountId, ReplicaId, Ticket};
 use crate::domain::lease::{self, Lease, Living, Replica, Share};
 use crate::domain::observation::ObservationMark;
@@ -59,9 +63,20 @@ impl Store {
     }
 }
 
+/// What those who serve these accounts, and no others, are known by.
+fn name_of(accounts: &BTreeSet<PartnerAccountId>) -> String {
+    let mut hash = Context::new(&SHA256);
+    for account in accounts {
+        hash.update(account.as_str().as_bytes());
+        hash.update(b"\n");
+    }
+    STANDARD.encode(hash.finish())
+}
+
 impl Tx {
     /// Says that a replica is alive for another `term`, and gives it its share of `accounts`. `is_alone` says that there can
-    /// be no other process, whatever the rows of former ones tell. Whoever has been silent for half of its term gets nothing new.
+    /// be no other process, whatever the rows of former ones tell. Whoever has been silent for half of its term, or serves
+    /// other accounts, keeps what it holds, and nothing of what is left is thought of as its own.
     pub async fn share_accounts(
         &mut self,
         replica: &Replica,
@@ -69,7 +84,7 @@ impl Tx {
         term: Duration,
         is_alone: bool,
     ) -> Result<Holding, Error> {
-        let living = self.say_alive(replica, term, is_alone).await?;
+        let living = self.say_alive(replica, accounts, term, is_alone).await?;
         let mut epochs = BTreeMap::new();
         let mut holders = BTreeMap::new();
         for (account, holder, epoch) in self.lease_holders().await? {
@@ -121,14 +136,20 @@ impl Tx {
         if epoch == lease.epoch.0 { Ok(()) } else { Err(Error::LeaseLost) }
     }
 
-    async fn say_alive(&mut self, replica: &Replica, term: Duration, is_alone: bool) -> Result<Living, Error> {
+    async fn say_alive(
+        &mut self,
+        replica: &Replica,
+        accounts: &BTreeSet<PartnerAccountId>,
+        term: Duration,
+        is_alone: bool,
+    ) -> Result<Living, Error> {
         const SAY: &str = "
-            INSERT INTO replica (id, name, alive_until) VALUES ($1, $2, $3)
-            ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until";
+            INSERT INTO replica (id, name, alive_until, serves) VALUES ($1, $2, $3, $4)
+            ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until, serves = excluded.serves";
         let now: i64 = statement(NOW).fetch_value(self.connection()).await?;
         let until = now.saturating_add(i64::try_from(term.as_micros()).unwrap_or(i64::MAX));
-        let id = replica.id.to_string();
-        let say = statement(SAY).bind(&id).bind(&replica.name).bind(until);
+        let (id, serves) = (replica.id.to_string(), name_of(accounts));
+        let say = statement(SAY).bind(&id).bind(&replica.name).bind(until).bind(&serves);
         say.execute(self.connection()).await?;
         statement("DELETE FROM replica WHERE id <> $1 AND (alive_until < $2 OR $3)")
             .bind(&id)
@@ -136,16 +157,17 @@ impl Tx {
             .bind(is_alone)
             .execute(self.connection())
             .await?;
-        let rows = statement("SELECT id, alive_until FROM replica").fetch_all(self.connection()).await?;
+        let rows = statement("SELECT id, alive_until, serves FROM replica").fetch_all(self.connection()).await?;
         let silent_until = now.saturating_add(i64::try_from(term.as_micros() / 2).unwrap_or(i64::MAX));
         let mut living = Living::default();
         for row in &rows {
             let id = row.try_get::<&str, _>("id")?.parse().map_err(|_| Error::Corrupt("replica.id".to_owned()))?;
             let speaks = id == replica.id || row.try_get::<i64, _>("alive_until")? >= silent_until;
-            if speaks {
-                living.speaking.insert(id)
+            let serves_the_same = row.try_get::<Option<&str>, _>("serves")?.is_none_or(|theirs| theirs == serves);
+            if speaks && serves_the_same {
+                living.sharing.insert(id)
             } else {
-                living.silent.insert(id)
+                living.apart.insert(id)
             };
         }
         Ok(living)

@@ -14,7 +14,7 @@ use crate::store::server::Server;
 type Step = (i64, &'static str, &'static str);
 
 /// Every migration of SQLite.
-const SQLITE: [Step; 17] = [
+const SQLITE: [Step; 18] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -32,6 +32,7 @@ const SQLITE: [Step; 17] = [
     (15, "scale", include_str!("../../migrations/sqlite/0015_scale.sql")),
     (16, "replicas", include_str!("../../migrations/sqlite/0016_replicas.sql")),
     (17, "generations", include_str!("../../migrations/sqlite/0017_generations.sql")),
+    (18, "served_accounts", include_str!("../../migrations/sqlite/0018_served_accounts.sql")),
 ];
 
 /// Every migration of PostgreSQL: the same numbers and names.
@@ -53,6 +54,7 @@ const POSTGRES: [Step; SQLITE.len()] = [
     (15, "scale", include_str!("../../migrations/postgres/0015_scale.sql")),
     (16, "replicas", include_str!("../../migrations/postgres/0016_replicas.sql")),
     (17, "generations", include_str!("../../migrations/postgres/0017_generations.sql")),
+    (18, "served_accounts", include_str!("../../migrations/postgres/0018_served_accounts.sql")),
 ];
 
 /// Waits for the others who bring the schema up to date. The number is the name of the lock; it ends with the transaction.

@@ -17,6 +17,7 @@ use crate::bench::{Bench, account_id, allowed, cause, mark, note, observed, prof
 contract! {
     on sqlite {
         accounts_are_shared_by_whoever_is_alive,
+        replicas_that_serve_other_accounts_divide_none_among_each_other,
         a_replica_that_leaves_or_dies_leaves_its_accounts_under_a_new_epoch,
         r8_a_holder_that_slept_while_another_took_its_account_writes_nothing_more,
         an_answer_under_an_older_epoch_changes_nothing,
@@ -26,6 +27,7 @@ contract! {
     }
     on postgres {
         accounts_are_shared_by_whoever_is_alive,
+        replicas_that_serve_other_accounts_divide_none_among_each_other,
         a_replica_that_leaves_or_dies_leaves_its_accounts_under_a_new_epoch,
         r8_a_holder_that_slept_while_another_took_its_account_writes_nothing_more,
         an_answer_under_an_older_epoch_changes_nothing,
@@ -103,6 +105,26 @@ async fn accounts_are_shared_by_whoever_is_alive(bench: Bench) {
     assert_eq!(came.held.keys().cloned().collect::<BTreeSet<_>>(), beside.surplus);
     assert!(came.held.values().all(|epoch| *epoch == Epoch(2)), "{came:?}");
     assert_eq!(shared(&bench.store, &first, &accounts, LONG).await.held, beside.held, "and nothing moves any more");
+}
+
+async fn replicas_that_serve_other_accounts_divide_none_among_each_other(bench: Bench) {
+    let all = accounts(&bench, 9).await;
+    let one = BTreeSet::from([bench.account.clone()]);
+    let (first, second, third) = (replica(&bench, "first"), replica(&bench, "second"), replica(&bench, "third"));
+    assert_eq!(shared(&bench.store, &first, &one, LONG).await.held.len(), 1);
+    // What the first does not serve is all left to the second, which takes nothing from it.
+    let rest = shared(&bench.store, &second, &all, LONG).await.held;
+    assert_eq!(rest.keys().cloned().collect::<BTreeSet<_>>(), &all - &one);
+    // Whoever serves the same shares it.
+    shared(&bench.store, &third, &all, LONG).await;
+    let beside = shared(&bench.store, &second, &all, LONG).await;
+    assert_eq!((beside.held.len(), beside.surplus.len()), (4, 4));
+    let kept = shared(&bench.store, &first, &one, LONG).await;
+    assert_eq!((kept.held.len(), kept.surplus.len()), (1, 0));
+    // One of the former release does not say what it serves, and counts as one that serves the same.
+    bench.shell().await.run("UPDATE replica SET serves = NULL").await.expect("somebody with a shell");
+    let beside = shared(&bench.store, &second, &all, LONG).await;
+    assert_eq!((beside.held.len(), beside.surplus.len()), (3, 5), "{beside:?}");
 }
 
 async fn a_replica_that_leaves_or_dies_leaves_its_accounts_under_a_new_epoch(bench: Bench) {
