@@ -20,7 +20,7 @@ use tokio::time::timeout;
 
 use crate::store::Error;
 use crate::store::hosts::why;
-use crate::store::server::{Server, silent};
+use crate::store::server::{Server, give_back, silent};
 
 /// The oldest server that is supported: 14.
 const OLDEST_SERVER: i64 = 140_000;
@@ -177,8 +177,9 @@ impl PostgresTransaction {
         if self.has_begun {
             self.say(text).await?;
         }
-        // Back to the pool.
-        drop(self.connection.take());
+        if let Some(connection) = self.connection.take() {
+            give_back(connection);
+        }
         Ok(())
     }
 

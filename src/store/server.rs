@@ -14,6 +14,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions, Postgres};
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
+use tokio_util::task::TaskTracker;
 
 use crate::store::Error;
 use crate::store::hosts::{Hosts, takes_writes, why};
@@ -206,6 +207,12 @@ fn pool(left_at: &Arc<Briefly<Option<Instant>>>, refused: Option<Arc<Notify>>) -
             Err(std::io::Error::other("the host takes no writes").into())
         })
     })
+}
+
+/// Gives a connection back to the pool. That tests it first, and by itself would wait for the answer of a server that has
+/// fallen silent for as long as the system does, while nobody has the place of the connection.
+pub(super) fn give_back(mut connection: PoolConnection<Postgres>) {
+    TaskTracker::new().spawn(timeout(PING_TIMEOUT, connection.return_to_pool()));
 }
 
 /// A server that says nothing.

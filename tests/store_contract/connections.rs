@@ -20,6 +20,7 @@ contract! {
     on postgres {
         whoever_freezes_in_a_write_loses_the_lock_and_the_write,
         a_host_that_falls_silent_is_left_for_another,
+        connections_that_are_given_back_to_a_silent_host_keep_nobody_from_others,
         a_host_that_was_silent_is_used_again_by_everybody,
         hosts_without_one_that_takes_writes_are_told_without_credentials,
         whoever_only_looks_is_content_with_a_host_that_takes_no_writes,
@@ -58,10 +59,22 @@ async fn whoever_freezes_in_a_write_loses_the_lock_and_the_write(bench: Bench) {
     );
 }
 
-/// A wire to the server that can fall silent: nothing is refused, and nothing is said.
+/// What a wire does not carry. Nothing is refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    Off,
+    /// From the question on by which a pool tests whether a connection lives.
+    SinceTested,
+    Whole,
+}
+
+/// That question: nothing but the end of a statement.
+const TEST: &[u8] = b"S\0\0\0\x04";
+
+/// A wire to the server that can fall silent.
 struct Wire {
     port: u16,
-    silent: watch::Sender<bool>,
+    silence: watch::Sender<Silence>,
     folder: PathBuf,
     database: String,
 }
@@ -77,7 +90,7 @@ impl Wire {
         let socket = folder.join(format!(".s.PGSQL.{}", options.get_port()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let (silent, heard) = watch::channel(false);
+        let (silence, heard) = watch::channel(Silence::Off);
         TaskTracker::new().spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let (socket, heard) = (socket.clone(), heard.clone());
@@ -89,7 +102,7 @@ impl Wire {
             }
         });
         let database = options.get_database().expect("a database").to_owned();
-        Some(Self { port, silent, folder, database })
+        Some(Self { port, silence, folder, database })
     }
 
     /// The database by this wire alone.
@@ -110,11 +123,15 @@ impl Wire {
 async fn carried(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
-    mut silent: watch::Receiver<bool>,
+    mut silence: watch::Receiver<Silence>,
 ) {
     let mut bytes = [0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        if silent.wait_for(|silent| !silent).await.is_err() || to.write_all(&bytes[..read]).await.is_err() {
+        if *silence.borrow() == Silence::SinceTested && bytes[..read] == *TEST {
+            std::future::pending().await
+        }
+        let heard = silence.wait_for(|silence| *silence != Silence::Whole).await.map(drop);
+        if heard.is_err() || to.write_all(&bytes[..read]).await.is_err() {
             break;
         }
     }
@@ -129,7 +146,7 @@ async fn a_host_that_falls_silent_is_left_for_another(bench: Bench) {
     let (store, _) = Store::open(&wire.and_directly(), bench.clock.clone()).await.expect("it opens");
     let write = async || store.write("write", async |tx| write_something(tx, &bench.account).await).await;
     write().await.expect("it is written");
-    wire.silent.send_replace(true);
+    wire.silence.send_replace(Silence::Whole);
     let since = Instant::now();
     while let Err(error) = write().await {
         assert!(is_temporary(&error) && since.elapsed() < BOUND, "{error:?} after {:?}", since.elapsed());
@@ -141,13 +158,28 @@ async fn a_host_that_falls_silent_is_left_for_another(bench: Bench) {
     }
 }
 
+async fn connections_that_are_given_back_to_a_silent_host_keep_nobody_from_others(bench: Bench) {
+    let Some(wire) = Wire::to(&bench).await else { return };
+    let (store, _) = Store::open(&wire.alone(), bench.clock.clone()).await.expect("it opens");
+    wire.silence.send_replace(Silence::SinceTested);
+    // As many as there may be connections: the pool tests each when it comes back, and hears nothing.
+    for answer in join_all((0..16).map(|_| store.ping())).await {
+        answer.expect("the host answers");
+    }
+    wire.silence.send_replace(Silence::Off);
+    let since = Instant::now();
+    while let Some(error) = join_all((0..20).map(|_| store.ping())).await.into_iter().find_map(Result::err) {
+        assert!(is_temporary(&error) && since.elapsed() < BOUND, "{error:?} after {:?}", since.elapsed());
+    }
+}
+
 async fn a_host_that_was_silent_is_used_again_by_everybody(bench: Bench) {
     let Some(wire) = Wire::to(&bench).await else { return };
     let (store, _) = Store::open(&wire.alone(), bench.clock.clone()).await.expect("it opens");
     for answer in join_all((0..16).map(|_| store.ping())).await {
         answer.expect("the host answers");
     }
-    wire.silent.send_replace(true);
+    wire.silence.send_replace(Silence::Whole);
     let since = Instant::now();
     // Those who give up early keep no connection from those who come later.
     let impatient = join_all((0..40).map(|_| tokio::time::timeout(Duration::from_millis(300), store.ping()))).await;
@@ -156,7 +188,7 @@ async fn a_host_that_was_silent_is_used_again_by_everybody(bench: Bench) {
         let error = answer.expect_err("nobody can answer");
         assert!(is_temporary(&error) && since.elapsed() < BOUND, "{error:?} after {:?}", since.elapsed());
     }
-    wire.silent.send_replace(false);
+    wire.silence.send_replace(Silence::Off);
     for answer in join_all((0..40).map(|_| store.ping())).await {
         answer.expect("the host answers again");
     }
