@@ -179,15 +179,6 @@ impl Worker {
         }
     }
 
-    /// As [`Worker::run`]. A worker that ends without being told to cancels `service`: half a service is worse than none.
-    pub async fn run_as_part_of(self, service: CancellationToken, stop: CancellationToken) {
-        let guard = service.drop_guard();
-        self.run(stop.clone()).await;
-        if stop.is_cancelled() {
-            guard.disarm();
-        }
-    }
-
     /// Does a bounded piece of everything that is due, and returns when to come back.
     pub async fn tick(&mut self) -> Timestamp {
         let now = self.clock.now();

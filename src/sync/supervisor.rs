@@ -187,7 +187,11 @@ impl Supervisor {
         for (account, epoch) in &holding.held {
             if let Some(charge) = self.charges.get_mut(account) {
                 let lease = Lease { account: account.clone(), epoch: *epoch };
-                charge.work_under(lease, tasks, service).await;
+                charge.work_under(lease, self.holding.clone(), tasks, service).await;
+            }
+        }
+        for account in holding.held.keys() {
+            if let Some(charge) = self.charges.get_mut(account) {
                 charge.say_what_keeps_it_back(account, &self.store).await?;
             }
         }
@@ -262,7 +266,8 @@ impl Supervisor {
         let stop = service.child_token();
         let crew = Crew::new(setup, identity, &self.store, &self.clock);
         let asked = self.questions.answered_by(&crew.setup().account);
-        let answerer = tasks.spawn(crew.answerer().of_account_that_is(state).run(asked, stop.clone()));
+        let answers = crew.answerer().of_account_that_is(state).run(asked, stop.clone());
+        let answerer = tasks.spawn(as_part_of(service.clone(), stop.clone(), answers));
         Started { crew, state, stop, answerer: Some(answerer), worker: None }
     }
 
@@ -286,7 +291,7 @@ impl Charge {
     async fn stop_worker_unless(&mut self, holding: &Holding) {
         if let Some(started) = &mut self.started
             && let Some(working) = &started.worker
-            && holding.held.get(&started.crew.setup().account) != Some(&working.epoch)
+            && (!holds(holding, &started.crew.setup().account, working.epoch) || working.stop.is_cancelled())
         {
             tracing::info!(account = %started.crew.setup().account, "synchronization of an account ends here: it is another's");
             started.stop_worker().await;
@@ -295,7 +300,13 @@ impl Charge {
     }
 
     /// Starts the worker under a lease, if the account is to have one and has none.
-    async fn work_under(&mut self, lease: Lease, tasks: &TaskTracker, service: &CancellationToken) {
+    async fn work_under(
+        &mut self,
+        lease: Lease,
+        holding: watch::Receiver<Holding>,
+        tasks: &TaskTracker,
+        service: &CancellationToken,
+    ) {
         let Some(started) = self.started.as_mut().filter(|started| started.worker.is_none()) else { return };
         let Started { crew, state, stop, .. } = started;
         match state {
@@ -303,9 +314,11 @@ impl Charge {
             AccountState::Disabled => return,
         }
         let epoch = lease.epoch;
-        let worker = crew.worker(lease).await;
+        let (account, worker) = (lease.account.clone(), crew.worker(lease).await);
         let stop = stop.child_token();
-        let task = tasks.spawn(worker.run_as_part_of(service.clone(), stop.clone()));
+        let ends = stop_without(holding, account, epoch, stop.clone());
+        let work = as_part_of(service.clone(), stop.clone(), worker.run(stop.clone()));
+        let task = tasks.spawn(async { tokio::join!(ends, work).1 });
         tracing::info!(account = %crew.setup().account, epoch = epoch.0, "synchronization of an account starts here");
         started.worker = Some(Working { epoch, stop, task });
     }
@@ -329,6 +342,33 @@ impl Started {
             let _ = (&mut working.task).await;
             self.worker = None;
         }
+    }
+}
+
+fn holds(holding: &Holding, account: &PartnerAccountId, epoch: Epoch) -> bool {
+    holding.held.get(account) == Some(&epoch)
+}
+
+/// Stops the work under a lease as soon as it is over: others are about to take the account, also when whoever looks after
+/// the work waits for something else.
+async fn stop_without(
+    mut holding: watch::Receiver<Holding>,
+    account: PartnerAccountId,
+    epoch: Epoch,
+    stop: CancellationToken,
+) {
+    let over = async { holding.wait_for(|holding| !holds(holding, &account, epoch)).await.map(drop) };
+    if stop.run_until_cancelled(over).await.is_some() {
+        stop.cancel();
+    }
+}
+
+/// Does what is to go on until `stop`. If it ends before, so does `service`: half a service is worse than none.
+async fn as_part_of(service: CancellationToken, stop: CancellationToken, work: impl Future<Output = ()>) {
+    let guard = service.drop_guard();
+    work.await;
+    if stop.is_cancelled() {
+        guard.disarm();
     }
 }
 
