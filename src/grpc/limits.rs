@@ -1,4 +1,4 @@
-//! What a connection may cost. tonic leaves some of HTTP/2's limits off unless they are set.
+//! What a connection may cost; how long a call may take is `deadline`'s. tonic leaves some of HTTP/2's limits off unless they are set.
 
 use std::io;
 use std::net::SocketAddr;
@@ -29,8 +29,6 @@ const LOCAL_RESETS_MAX: usize = 64;
 const PENDING_RESETS_MAX: usize = 20;
 /// Request headers.
 const HEADER_BYTES_MAX: u32 = 16 * 1024;
-/// A call that takes longer is answered with DEADLINE_EXCEEDED.
-const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// A silent peer is asked whether it is still there.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 /// And is gone if it does not answer.
@@ -41,7 +39,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A server with every limit set.
 pub fn server() -> Server {
     Server::builder()
-        .timeout(CALL_TIMEOUT)
         .max_concurrent_streams(STREAMS_MAX)
         .http2_max_local_error_reset_streams(Some(LOCAL_RESETS_MAX))
         .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS_MAX))

@@ -8,6 +8,7 @@ mod caller;
 mod convert;
 mod credential_trials;
 mod customers;
+mod deadline;
 mod decisions;
 mod details;
 mod edit_mask;

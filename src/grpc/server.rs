@@ -10,6 +10,7 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::server::Builder;
 
 use crate::grpc::customers::Customers;
+use crate::grpc::deadline::DeadlineLayer;
 use crate::grpc::decisions::Decisions;
 use crate::grpc::limits::{self, REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX};
 use crate::grpc::partner_accounts::PartnerAccounts;
@@ -82,6 +83,7 @@ pub async fn serve(
         .max_encoding_message_size(RESPONSE_BYTES_MAX);
     let router = limits::server()
         .layer(InterceptorLayer::new(move |request| callers.recognize(request)))
+        .layer(DeadlineLayer::USUAL)
         .add_service(health_service)
         .add_service(reflection().build_v1().map_err(ServeError::Reflection)?)
         .add_service(reflection().build_v1alpha().map_err(ServeError::Reflection)?)

@@ -1,9 +1,9 @@
 //! The partner accounts this process serves, with the policy of each. Accounts come and change while it runs.
 //!
-//! An account that another process made is told of a moment later. Until then whoever asks for it by its id finds it in the
-//! store, so that nobody is told that there is no such account who was told before that it was made.
+//! An account that another process made is told of a moment later. Until then whoever asks for it by its id, or for all there
+//! are, finds it in the store, so that nobody is told that there is no such account who was told before that it was made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -87,12 +87,21 @@ impl Accounts {
         Ok(self.find(id))
     }
 
+    /// Every account, by id, with those that other processes have made until now.
+    pub async fn all_in(&self, store: &Store) -> Result<Vec<Arc<ServedAccount>>, store::Error> {
+        let known: BTreeSet<_> = self.served.borrow().keys().cloned().collect();
+        for record in store.api_accounts_but(&known).await? {
+            self.put(&record);
+        }
+        Ok(self.all())
+    }
+
     /// The account of that id, if this process knows it.
     pub fn find(&self, id: &PartnerAccountId) -> Result<Arc<ServedAccount>, AccountNotFound> {
         self.served.borrow().get(id).cloned().ok_or_else(|| AccountNotFound(id.clone()))
     }
 
-    /// Every account, by id.
+    /// Every account that this process knows, by id.
     pub fn all(&self) -> Vec<Arc<ServedAccount>> {
         self.served.borrow().values().cloned().collect()
     }

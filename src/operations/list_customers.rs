@@ -75,7 +75,7 @@ pub(super) fn readable<E: From<Denied> + From<AccountNotFound>>(
     }
 }
 
-/// As [`readable`]; the store is asked about an account that is not known here.
+/// As [`readable`]; the store is asked about accounts that are not known here.
 pub(super) async fn readable_in<E: From<Denied> + From<AccountNotFound> + From<store::Error>>(
     parent: &Parent,
     store: &Store,
@@ -87,7 +87,10 @@ pub(super) async fn readable_in<E: From<Denied> + From<AccountNotFound> + From<s
             caller.may(Action::ReadCustomers, account)?;
             accounts.find_in(store, account).await??;
         }
-        Parent::Every => {}
+        Parent::Every => {
+            caller.may_somewhere(Action::ReadCustomers)?;
+            accounts.all_in(store).await?;
+        }
     }
     readable(parent, accounts, caller)
 }

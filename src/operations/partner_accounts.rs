@@ -60,7 +60,7 @@ pub async fn list_partner_accounts(
     page_size: u32,
 ) -> Result<AccountList, PartnerAccountError> {
     caller.may_somewhere(Action::ReadAccounts)?;
-    let seen = accounts.all().into_iter().map(|served| served.account.id.clone());
+    let seen = accounts.all_in(store).await?.into_iter().map(|served| served.account.id.clone());
     let seen = seen.filter(|id| caller.scope.contains(id) && after.is_none_or(|after| id > after));
     let wanted = usize::try_from(page_size).unwrap_or(usize::MAX);
     let mut page: BTreeSet<_> = seen.take(wanted.saturating_add(1)).collect();

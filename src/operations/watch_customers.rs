@@ -236,6 +236,8 @@ impl Watch {
     async fn begin_snapshot(&mut self, cause: SnapshotCause) -> Result<(), WatchError> {
         // Before the first customer is read: what changes meanwhile is told afterwards.
         let Place { generation, position: base } = self.store.here().await?;
+        // Whose customers changed until then is known from now on, also if another process made the account.
+        readable_in::<WatchError>(&self.parent, &self.store, &self.accounts, &self.caller).await?;
         self.generation = generation;
         self.seen = SeenAhead::default();
         self.told_of_snapshot = 0;
@@ -287,6 +289,11 @@ impl Watch {
         match changes {
             ChangesAfter::NotKept => self.begin_snapshot(SnapshotCause::CursorTooOld).await,
             ChangesAfter::Kept(batch) => {
+                if self.meets_others(position, batch.position, &watched).await? {
+                    // Read again, with their customers.
+                    self.is_level = false;
+                    return Ok(());
+                }
                 self.generation = generation;
                 self.tell_changes(batch);
                 if let Some(freshness) = freshness.filter(|_| self.is_level) {
@@ -297,6 +304,24 @@ impl Watch {
                 Ok(())
             }
         }
+    }
+
+    /// Whether customers changed of accounts that are to be watched as well: another process made them, and this one had not
+    /// heard of it.
+    async fn meets_others(
+        &self,
+        after: ChangePosition,
+        until: ChangePosition,
+        watched: &BTreeSet<PartnerAccountId>,
+    ) -> Result<bool, WatchError> {
+        if matches!(self.parent, Parent::Account(_)) || after == until {
+            return Ok(false);
+        }
+        for other in self.store.others_that_changed(after, until, watched).await? {
+            // Whom this process does not serve is not found here either.
+            let _ = self.accounts.find_in(&self.store, &other).await?;
+        }
+        Ok(self.watched()? != *watched)
     }
 
     fn tell_changes(&mut self, batch: ChangeBatch) {

@@ -1,6 +1,6 @@
 //! Everything that is kept about a partner account: where it comes from, how it is kept level, and its sealed secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
@@ -48,8 +48,11 @@ pub struct ConfiguredAccount {
     pub settings: SyncSettings,
 }
 
-/// The accounts of a range of ids.
-const RANGE: &str = "
+/// The accounts of which something is true.
+macro_rules! accounts_where {
+    ($condition:literal) => {
+        concat!(
+            "
     SELECT a.*, s.night, s.time_zone, s.audit_interval, s.list_interval, s.verify_within, s.manual_sync_cooldown,
            s.requests_per_minute, s.concurrency, c.generation, c.identity, c.sealed_secret, c.key_id, c.set_at,
            r.set_at AS token_set_at, r.succeeded_at, r.refused_reason, r.refused_code, r.refused_detail,
@@ -59,7 +62,15 @@ const RANGE: &str = "
     LEFT JOIN partner_account_credentials c ON c.account = a.id
     LEFT JOIN partner_account_refresh_token r ON r.account = a.id
     LEFT JOIN webhook_secret w ON w.account = a.id AND w.stage = 'PRESENT'
-    WHERE a.id BETWEEN $1 AND $2 ORDER BY a.id";
+    WHERE ",
+            $condition,
+            " ORDER BY a.id"
+        )
+    };
+}
+
+/// The accounts of a range of ids.
+const RANGE: &str = accounts_where!("a.id BETWEEN $1 AND $2");
 
 fn kept(row: &Row) -> Result<KeptAccount, Error> {
     let corrupt = |column: &str| Error::Corrupt(format!("partner_account.{column}"));
@@ -149,19 +160,17 @@ impl Store {
 
     /// Every account of the API, by id.
     pub async fn api_accounts(&self) -> Result<Vec<KeptAccount>, Error> {
-        const SELECT: &str = "
-            SELECT a.*, s.night, s.time_zone, s.audit_interval, s.list_interval, s.verify_within,
-                   s.manual_sync_cooldown, s.requests_per_minute, s.concurrency, c.generation, c.identity, c.sealed_secret,
-                   c.key_id, c.set_at, r.set_at AS token_set_at, r.succeeded_at, r.refused_reason, r.refused_code,
-                   r.refused_detail, r.refused_since, r.refused_at, w.made_at AS webhook_secret_made_at
-            FROM partner_account a
-            LEFT JOIN partner_account_settings s ON s.account = a.id
-            LEFT JOIN partner_account_credentials c ON c.account = a.id
-            LEFT JOIN partner_account_refresh_token r ON r.account = a.id
-            LEFT JOIN webhook_secret w ON w.account = a.id AND w.stage = 'PRESENT'
-            WHERE a.origin = 'API' ORDER BY a.id";
+        const SELECT: &str = accounts_where!("a.origin = 'API'");
         let rows = statement(SELECT).fetch_all(&self.backend).await?;
         rows.iter().map(kept).collect()
+    }
+
+    /// Every account of the API but those; without trials of their credentials.
+    pub async fn api_accounts_but(&self, known: &BTreeSet<PartnerAccountId>) -> Result<Vec<AccountRecord>, Error> {
+        const SELECT: &str = accounts_where!("a.origin = 'API' AND a.id NOT IN (SELECT value FROM json_each($1))");
+        let known = serde_json::Value::from_iter(known.iter().map(PartnerAccountId::as_str)).to_string();
+        let rows = statement(SELECT).bind(known).fetch_all(&self.backend).await?;
+        rows.iter().map(|row| kept(row).map(|kept| kept.record)).collect()
     }
 }
 

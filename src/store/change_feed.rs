@@ -162,6 +162,32 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whose customers changed after a place and until another one, but for those accounts.
+    pub async fn others_that_changed(
+        &self,
+        after: ChangePosition,
+        until: ChangePosition,
+        accounts: &BTreeSet<PartnerAccountId>,
+    ) -> Result<Vec<PartnerAccountId>, Error> {
+        const SELECT: PerDialect = PerDialect {
+            sqlite: "
+                SELECT DISTINCT +account FROM change_log
+                WHERE sequence > $1 AND sequence <= $2 AND +account NOT IN (SELECT value FROM json_each($3))",
+            postgres: "
+                SELECT DISTINCT account FROM change_log
+                WHERE sequence > $1 AND sequence <= $2 AND account NOT IN (SELECT value FROM json_each($3))",
+        };
+        let accounts = serde_json::Value::from_iter(accounts.iter().map(PartnerAccountId::as_str));
+        let others = statement(SELECT).bind(after.0).bind(until.0).bind(accounts.to_string());
+        let account = |row: &Row| {
+            let account: &str = row.try_get(0)?;
+            account.parse().map_err(|_| Error::Corrupt("change_log.account".to_owned()))
+        };
+        others.fetch_all(&self.backend).await?.iter().map(account).collect()
+    }
+}
+
 /// Up to which place changes are no longer kept, and the last place.
 fn known(row: &Row) -> Result<(ChangePosition, ChangePosition), Error> {
     let horizon: i64 = row.try_get("horizon")?;

@@ -153,7 +153,8 @@ impl Worker {
     /// A change between the provider and its resellers makes them worth reading; who else it is about is heeded apart.
     async fn heed_resellers(&self, records: &[AuditRecord]) -> Result<(), Interruption> {
         let told = |record: &&AuditRecord| record.status == AuditStatus::Succeeded && may_change_resellers(record);
-        let about: Vec<_> = records.iter().filter(told).collect();
+        let mut about: Vec<_> = records.iter().filter(told).collect();
+        self.leave_out_what_was_met(&mut about, |record| record, RESELLERS_WANTED).await?;
         if about.is_empty() {
             return Ok(());
         }
@@ -177,6 +178,23 @@ impl Worker {
         }
     }
 
+    /// Leaves out the records that have been met in that status. The log is read by whole days, and most of what it shows has
+    /// been met: that takes no turn among the writers.
+    async fn leave_out_what_was_met<T>(
+        &self,
+        shown: &mut Vec<T>,
+        record: impl Fn(&T) -> &AuditRecord,
+        status: &str,
+    ) -> Result<(), Interruption> {
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = shown.iter().map(|one| record(one).id.as_str()).collect();
+        let met = self.store.met_audit_records(&self.account, &ids, status).await?;
+        shown.retain(|one| !met.contains(&record(one).id));
+        Ok(())
+    }
+
     /// Marks whom the records are about, and remembers what is under way.
     async fn heed(&self, records: &[AuditRecord], oldest: &mut Oldest, now: Timestamp) -> Result<(), Interruption> {
         let mut about = Vec::new();
@@ -197,6 +215,16 @@ impl Worker {
             return Ok(());
         }
         let account = &self.account;
+        let tenants: Vec<_> = about.iter().map(|(_, tenant)| *tenant).collect();
+        // Whatever is done to a customer we do not know makes it worth a look: an acceptance may leave no other trace
+        // (FACTS 5.4).
+        let unknown = self.store.unknown_tenants(account, &tenants).await?;
+        about.retain(|(record, tenant)| may_change_a_customer(&record.operation) || unknown.contains(tenant));
+        self.leave_out_what_was_met(&mut about, |(record, _)| record, SUCCEEDED).await?;
+        self.leave_out_what_was_met(&mut under_way, |record| record, PROGRESS).await?;
+        if about.is_empty() && under_way.is_empty() {
+            return Ok(());
+        }
         if planted!("unfinished-record-remembered") {
             self.remember_unfinished(records).await?;
         }
@@ -206,16 +234,11 @@ impl Worker {
         let marked = self
             .store
             .write("heed_audit_records", async |tx| {
-                let tenants: Vec<_> = about.iter().map(|(_, tenant)| *tenant).collect();
-                // Whatever is done to a customer we do not know makes it worth a look: an acceptance may leave no
-                // other trace (FACTS 5.4).
-                let unknown = tx.unknown_tenants(account, &tenants).await?;
                 let mut dirty: Vec<TenantId> = Vec::new();
                 let mut removed: Vec<TenantId> = Vec::new();
                 let mut explaining: Vec<(TenantId, &AuditRecord)> = Vec::new();
                 for (record, tenant) in &about {
-                    let heeded = may_change_a_customer(&record.operation) || unknown.contains(tenant);
-                    if !heeded || !tx.meet_audit_record(account, &record.id, SUCCEEDED).await? {
+                    if !tx.meet_audit_record(account, &record.id, SUCCEEDED).await? {
                         continue;
                     }
                     dirty.push(*tenant);

@@ -8,6 +8,7 @@ use customer_guard::simulator::operations::{AuditTrail, NewCustomer};
 use customer_guard::simulator::partner::AuditOrder;
 use uuid::Uuid;
 
+use crate::harness::database::{begin_outage, end_outage};
 use crate::harness::upstream::Upstream;
 use crate::harness::{Plan, World, eventually};
 
@@ -99,6 +100,31 @@ async fn whatever_is_done_to_a_customer_we_do_not_know_makes_it_worth_a_look() {
     world.upstream.simulator.append_audit(world.contoso(), order).expect("a known partner");
     world.read_audit_log().await;
     world.customer(new.id).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_log_that_shows_nothing_new_is_read_without_writing_down_its_records_again() {
+    let world = World::with_customers(2).await;
+    let tenants = world.tenants();
+    let customer = |tenant| world.upstream.simulator.customer(world.contoso(), tenant).expect("a known customer");
+    world.change_email(tenants[0], "changed@example.com");
+    let under_way =
+        AuditEntry { operation_status: OperationStatus::Progress, ..AuditEntry::about(&customer(tenants[1]), "update_customer") };
+    for entry in [under_way, AuditEntry::about(&customer(tenants[1]), "create_order")] {
+        world.upstream.simulator.append_audit(world.contoso(), entry).expect("a known partner");
+    }
+    world.read_audit_log().await;
+    assert_eq!(email_of(&world, tenants[0]).await, "changed@example.com");
+    // Whatever is written down of a record from now on fails, and the reading with it.
+    begin_outage(&world.guard.database, "INSERT", "audit_record_seen", "1 = 1").await;
+    for _ in 0..2 {
+        world.read_audit_log().await;
+    }
+    end_outage(&world.guard.database, "audit_record_seen").await;
+    world.change_email(tenants[0], "again@example.com");
+    world.read_audit_log().await;
+    assert_eq!(email_of(&world, tenants[0]).await, "again@example.com");
     world.end().await;
 }
 

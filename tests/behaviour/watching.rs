@@ -279,7 +279,7 @@ async fn too_many_watches_are_turned_away_until_one_ends() {
     let world = World::with(plan, 1).await;
     let (first, _second) = (from_now(&world).await, from_now(&world).await);
     let told = Watcher::open(&world.guard.customers, watching(CONTOSO)).await.err().expect("a refusal");
-    assert_eq!((told.code, told.reason().as_str()), (Code::ResourceExhausted, "OVERLOADED"));
+    assert_eq!((told.code, told.reason().as_str()), (Code::Unavailable, "OVERLOADED"));
     assert!(told.retry_after().is_some());
     drop(first);
     eventually("there is room again", async || {

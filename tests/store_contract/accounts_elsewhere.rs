@@ -8,6 +8,7 @@ use customer_guard::domain::account::{Cloud, PartnerKind};
 use customer_guard::domain::account_draft::AccountDraft;
 use customer_guard::domain::create::CustomerDraft;
 use customer_guard::domain::filter::Filter;
+use customer_guard::domain::ids::CustomerId;
 use customer_guard::domain::order::Order;
 use customer_guard::domain::policy::{Night, Pace, SyncPolicy};
 use customer_guard::domain::sync_settings::SyncSettings;
@@ -17,14 +18,18 @@ use customer_guard::operations::create_partner_account::{CreatePartnerAccount, c
 use customer_guard::operations::get_sync_status::get_sync_status;
 use customer_guard::operations::list_customers::{ListCustomers, Parent, list_customers};
 use customer_guard::operations::once::Outcome;
-use customer_guard::operations::partner_accounts::{PartnerAccountError, get_partner_account};
+use customer_guard::operations::partner_accounts::{PartnerAccountError, get_partner_account, list_partner_accounts};
 use customer_guard::operations::start_sync::start_sync;
+use customer_guard::operations::watch_customers::{Watch, WatchBegin, WatchCustomers, WatchEvent, watch_customers};
 use customer_guard::store::{Deleted, Store};
 
 use crate::bench::{Bench, account_id, contact, tenant};
 
 contract! {
     an_account_that_was_just_made_elsewhere_is_found_by_every_kind_of_call,
+    an_account_that_was_just_made_elsewhere_is_in_every_list_of_all,
+    a_watch_of_all_tells_of_the_customers_of_an_account_that_was_just_made_elsewhere,
+    a_watch_that_goes_on_here_tells_of_the_customers_of_an_account_that_was_made_where_it_began,
     settings_that_were_told_are_gone_by,
     an_account_of_another_configuration_is_not_served,
     who_may_not_look_is_told_so_before_anything_is_looked_up,
@@ -99,6 +104,87 @@ async fn an_account_that_was_just_made_elsewhere_is_found_by_every_kind_of_call(
     let mut met = vec![told, listed, written, synchronized, asked];
     met.sort();
     assert_eq!(known, met);
+}
+
+/// A customer of an account that another process has just made, written there.
+async fn written_elsewhere(store: &Store, name: &str, number: u32) -> CustomerId {
+    made_elsewhere(store, name, number).await;
+    let draft = CustomerDraft {
+        company_name: format!("{name} Ltd"),
+        domain: format!("{name}.example"),
+        primary_contact: contact(name),
+        ..CustomerDraft::default()
+    };
+    let request = CreateCustomer { account: account_id(name), draft, mode: WriteMode::Write };
+    match create_customer(store, &process(), &admin(), request, None).await.expect("it is written") {
+        Outcome::Now(made) => made.customer.id,
+        Outcome::Before(_) => panic!("it is not repeated"),
+    }
+}
+
+async fn an_account_that_was_just_made_elsewhere_is_in_every_list_of_all(bench: Bench) {
+    let (here, accounts) = (bench.beside().await, process());
+    for (name, number) in [("northwind", 1), ("adatum", 2)] {
+        let customer = written_elsewhere(&bench.store, name, number).await;
+        let request = ListCustomers {
+            parent: Parent::Every,
+            filter: Filter::default(),
+            order: Order::default(),
+            deleted: Deleted::Hidden,
+        };
+        let list = list_customers(&here, &accounts, &admin(), request, None, 9).await.expect("a list");
+        assert!(list.customers.iter().any(|shown| shown.id == customer), "{name}");
+    }
+    made_elsewhere(&bench.store, "fabrikam", 3).await;
+    let list = list_partner_accounts(&here, &accounts, &admin(), None, 9).await.expect("a list");
+    let ids: Vec<_> = list.accounts.iter().map(|record| record.account.id.as_str()).collect();
+    assert_eq!(ids, ["adatum", "fabrikam", "northwind"], "and none of another configuration");
+}
+
+/// A watch of all accounts that never waits.
+async fn watch(store: &Store, accounts: &Accounts, begin: WatchBegin) -> Watch {
+    let request = WatchCustomers { parent: Parent::Every, begin, kinds: [].into(), quiet: Duration::ZERO };
+    watch_customers(store, accounts, &admin(), request).await.expect("a watch")
+}
+
+/// The customers that a watch tells of until it is level.
+async fn told(watch: &mut Watch) -> Vec<CustomerId> {
+    let mut told = Vec::new();
+    loop {
+        match watch.next().await.expect("it goes on").event {
+            WatchEvent::Change(change) => told.push(change.customer.id),
+            WatchEvent::SnapshotCustomer(customer) => told.push(customer.id),
+            WatchEvent::SnapshotStart(_) | WatchEvent::SnapshotEnd(_) => {}
+            WatchEvent::Checkpoint(_) => return told,
+        }
+    }
+}
+
+async fn a_watch_of_all_tells_of_the_customers_of_an_account_that_was_just_made_elsewhere(bench: Bench) {
+    let (here, accounts) = (bench.beside().await, process());
+    let before = written_elsewhere(&bench.store, "northwind", 1).await;
+    let mut all = watch(&here, &accounts, WatchBegin::Snapshot).await;
+    assert_eq!(told(&mut all).await, [before], "the snapshot has it");
+    let mut changes = watch(&here, &accounts, WatchBegin::Now).await;
+    assert!(told(&mut changes).await.is_empty());
+    // Nothing here has heard of these.
+    let since =
+        [written_elsewhere(&bench.store, "adatum", 2).await, written_elsewhere(&bench.store, "fabrikam", 3).await];
+    assert_eq!(told(&mut changes).await, since);
+    assert_eq!(told(&mut all).await, since);
+    // One of another configuration is passed over, and stays so.
+    bench.microsoft_customer(1, "Ada").await;
+    assert!(told(&mut changes).await.is_empty());
+}
+
+async fn a_watch_that_goes_on_here_tells_of_the_customers_of_an_account_that_was_made_where_it_began(bench: Bench) {
+    let (there, elsewhere) = (bench.store.clone(), process());
+    let mut first = watch(&there, &elsewhere, WatchBegin::Now).await;
+    let cursor = first.next().await.expect("it begins").cursor;
+    let customer = written_elsewhere(&bench.store, "northwind", 1).await;
+    let (here, accounts) = (bench.beside().await, process());
+    let mut second = watch(&here, &accounts, WatchBegin::After(cursor)).await;
+    assert_eq!(told(&mut second).await, [customer]);
 }
 
 async fn settings_that_were_told_are_gone_by(bench: Bench) {

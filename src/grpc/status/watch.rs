@@ -32,7 +32,7 @@ pub fn invalid_cursor() -> Status {
 /// Too many watch.
 pub fn too_many_watches(at_once: usize) -> Status {
     let message = format!("{at_once} watches are open, and more are not served at once");
-    Problem::new(Code::ResourceExhausted, ErrorReason::Overloaded, message).retry_after(SLOT_RETRY).status()
+    Problem::new(Code::Unavailable, ErrorReason::Overloaded, message).retry_after(SLOT_RETRY).status()
 }
 
 /// Messages were not taken for too long.
