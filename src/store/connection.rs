@@ -45,15 +45,21 @@ pub(super) enum Connection {
 }
 
 impl Backend {
-    /// Begins a transaction that may write, and waits for its turn: nobody else writes before it ends. One that is urgent does not
-    /// wait for those of its own process that wait for those of others; an embedded file has no others.
-    pub(super) async fn begin_writing(&self, is_urgent: bool) -> Result<Connection, Error> {
+    /// The same for what cannot wait behind everything else that its process wants: it has connections of its own, and does not
+    /// wait for writes of its process that wait for those of others. An embedded file has no others.
+    pub(super) fn urgent(&self) -> Self {
+        match self {
+            Self::Sqlite { .. } => self.clone(),
+            Self::Postgres(server) => Self::Postgres(server.urgent()),
+        }
+    }
+
+    /// Begins a transaction that may write, and waits for its turn: nobody else writes before it ends.
+    pub(super) async fn begin_writing(&self) -> Result<Connection, Error> {
         Ok(match self {
             // IMMEDIATE takes the write lock now: a deferred transaction that reads first fails when it then writes.
             Self::Sqlite { writer, .. } => Connection::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(server) => {
-                Connection::Postgres(Box::pin(PostgresTransaction::begin_writing(server, is_urgent)).await?)
-            }
+            Self::Postgres(server) => Connection::Postgres(Box::pin(PostgresTransaction::begin_writing(server)).await?),
         })
     }
 

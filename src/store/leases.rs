@@ -28,7 +28,7 @@ const NOW: PerDialect = PerDialect {
 pub struct Holding {
     /// The accounts it synchronizes, and under which epoch.
     pub held: BTreeMap<PartnerAccountId, Epoch>,
-    /// Accounts it holds as well and is to leave to others: once nothing works on them, by [`Tx::give_up_account`].
+    /// Accounts it holds as well and is to leave to others: once nothing works on them, by [`Tx::give_up_accounts`].
     pub surplus: BTreeSet<PartnerAccountId>,
 }
 
@@ -39,10 +39,10 @@ impl Store {
         Self { lease: Some(lease), ..self.clone() }
     }
 
-    /// The same store for what cannot wait behind everything else that this process wants to write.
+    /// The same store for what cannot wait behind everything else that this process wants of it.
     #[must_use]
     pub fn urgent(&self) -> Self {
-        Self { is_urgent: true, ..self.clone() }
+        Self { backend: self.backend.urgent(), ..self.clone() }
     }
 
     /// Whether other processes may use the database at the same time.
@@ -101,13 +101,17 @@ impl Tx {
         Ok(Holding { held: epochs, surplus: give_up })
     }
 
-    /// Leaves an account to others, who are told.
-    pub async fn give_up_account(&mut self, replica: ReplicaId, account: &PartnerAccountId) -> Result<(), Error> {
-        statement("UPDATE partner_account SET lease_holder = NULL WHERE id = $1 AND lease_holder = $2")
-            .bind(account.as_str())
-            .bind(replica.to_string())
-            .execute(self.connection())
-            .await?;
+    /// Leaves accounts to others, who are told.
+    pub async fn give_up_accounts(
+        &mut self,
+        replica: ReplicaId,
+        accounts: &BTreeSet<PartnerAccountId>,
+    ) -> Result<(), Error> {
+        const UPDATE: &str = "
+            UPDATE partner_account SET lease_holder = NULL
+            WHERE lease_holder = $1 AND id IN (SELECT value FROM json_each($2))";
+        let accounts = serde_json::Value::from_iter(accounts.iter().map(PartnerAccountId::as_str)).to_string();
+        statement(UPDATE).bind(replica.to_string()).bind(accounts).execute(self.connection()).await?;
         self.wake_accounts();
         Ok(())
     }

@@ -112,8 +112,6 @@ pub struct Store {
     wakeups: Wakeups,
     /// What everything that is written is bound to, if it is.
     lease: Option<Lease>,
-    /// Whether its transactions overtake those that wait in this process.
-    is_urgent: bool,
 }
 
 impl Store {
@@ -139,7 +137,7 @@ impl Store {
         let migrated = migrations::run_on_sqlite(&writer.pool).await?;
         let readers = sqlite::open_for_reading(path).await?;
         let backend = Backend::Sqlite { writer: writer.pool, readers, witness: Some(Arc::new(writer.witness)) };
-        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false };
+        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None };
         store.hash_former_webhook_secrets().await?;
         store.make_match_keys().await?;
         Ok((store, migrated))
@@ -151,7 +149,7 @@ impl Store {
         let backend = Backend::Postgres(server.clone());
         copy::refuse_unfinished(&backend).await?;
         let migrated = migrations::run_on_postgres(&server).await?;
-        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false };
+        let store = Self { backend, clock, wakeups: Wakeups::default(), lease: None };
         store.make_match_keys().await?;
         Ok((store, migrated))
     }
@@ -162,7 +160,7 @@ impl Store {
         migrations::require_known_to_postgres(&server).await?;
         let backend = Backend::Postgres(server);
         copy::refuse_unfinished(&backend).await?;
-        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false })
+        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None })
     }
 
     /// Opens the embedded database to look at it, also while a service has it: every write fails.
@@ -170,7 +168,7 @@ impl Store {
         let readers = sqlite::open_for_reading(path).await?;
         migrations::require_known_to_sqlite(&readers).await?;
         let backend = Backend::Sqlite { writer: readers.clone(), readers, witness: None };
-        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None, is_urgent: false })
+        Ok(Self { backend, clock, wakeups: Wakeups::default(), lease: None })
     }
 
     /// Whether the database answers.

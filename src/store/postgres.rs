@@ -15,8 +15,8 @@ use futures::{Stream, TryStreamExt};
 use sqlx::Row;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::store::Error;
 use crate::store::hosts::why;
@@ -26,18 +26,33 @@ use crate::store::server::{Server, give_back, silent};
 const OLDEST_SERVER: i64 = 140_000;
 /// How long the server may take to answer a statement: longer than it allows itself. Then nobody is there any more.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
-/// How long it may take to give a writer its turn, likewise.
-const TURN_TIMEOUT: Duration = Duration::from_secs(12);
+/// How long a write waits until it begins: for the writes of its own process, for a connection, and for those of other
+/// processes, all together. Less than most callers wait.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// What cannot wait waits longer, so that it keeps its place among the writes of other processes.
+const URGENT_PATIENCE: Duration = Duration::from_secs(15);
+/// How much later than the server itself its silence is taken for an answer.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Begins a write transaction and waits for its turn, in one round trip; answers whether it can write at all. The number is the
 /// name of the lock. Says nothing of READ WRITE: that would overrule a server that is told to write nothing. Whoever holds the
 /// lock and says nothing for five seconds is frozen or cut off, and loses it.
-const BEGIN_WRITING: &str = "
+macro_rules! begin_writing {
+    ($patience:literal) => {
+        concat!(
+            "
     BEGIN ISOLATION LEVEL READ COMMITTED;
-    SET LOCAL lock_timeout = '10s';
+    SET LOCAL lock_timeout = '",
+            $patience,
+            "';
     SET LOCAL statement_timeout = '30s';
     SET LOCAL idle_in_transaction_session_timeout = '5s';
-    SELECT pg_advisory_xact_lock(6071223490117), current_setting('transaction_read_only') AS read_only";
+    SELECT pg_advisory_xact_lock(6071223490117), current_setting('transaction_read_only') AS read_only"
+        )
+    };
+}
+const BEGIN_WRITING: &str = begin_writing!("8s");
+const BEGIN_WRITING_URGENTLY: &str = begin_writing!("15s");
 
 /// Begins a transaction whose reads all see one state.
 const BEGIN_READING: &str = "
@@ -112,24 +127,26 @@ async fn require_version(pool: &PgPool) -> Result<(), ServerError> {
 /// one that the server has left, the pool would wait for an answer.
 pub(super) struct PostgresTransaction {
     connection: Option<PoolConnection<Postgres>>,
+    line: Line,
     has_begun: bool,
-    is_broken: bool,
     keeps_statements: bool,
     // Kept until the connection is given back.
     _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl PostgresTransaction {
-    pub(super) async fn begin_writing(server: &Server, is_urgent: bool) -> Result<Self, Error> {
+    pub(super) async fn begin_writing(server: &Server) -> Result<Self, Error> {
         if server.only_looks() {
             return Err(Error::reads_only());
         }
-        let turn = if is_urgent { None } else { Some(server.turn().await?) };
-        let mut begun = Self::on(server, turn).await?;
+        let (patience, text) =
+            if server.is_urgent() { (URGENT_PATIENCE, BEGIN_WRITING_URGENTLY) } else { (PATIENCE, BEGIN_WRITING) };
+        let until = Instant::now() + patience;
+        let connected = timeout_at(until, async { Self::on(server, server.turn().await?).await });
+        let mut begun = connected.await.unwrap_or(Err(Error::Busy))?;
         begun.has_begun = true;
-        let answer = sqlx::raw_sql(BEGIN_WRITING).fetch_one(begun.connection());
-        let answer = timeout(TURN_TIMEOUT, answer).await;
-        let answer = begun.heard(answer.unwrap_or_else(|_| Err(silent())))?;
+        let left = until.saturating_duration_since(Instant::now()) + GRACE;
+        let answer = begun.ask_within(left, |connection| sqlx::raw_sql(text).fetch_one(connection)).await?;
         if answer.try_get::<String, _>("read_only")? != "off" {
             drop(begun);
             server.is_suspect().await;
@@ -156,9 +173,9 @@ impl PostgresTransaction {
     }
 
     async fn on(server: &Server, turn: Option<OwnedSemaphorePermit>) -> Result<Self, Error> {
-        let connection = Some(server.acquire().await?);
-        let keeps_statements = server.keeps_statements();
-        Ok(Self { connection, has_begun: false, is_broken: false, keeps_statements, _turn: turn })
+        let (connection, moves) = server.acquire().await?;
+        let (connection, line) = (Some(connection), Line { moves, is_broken: false });
+        Ok(Self { connection, line, has_begun: false, keeps_statements: server.keeps_statements(), _turn: turn })
     }
 
     pub(super) async fn commit(self) -> Result<(), Error> {
@@ -167,11 +184,11 @@ impl PostgresTransaction {
 
     pub(super) async fn rollback(self) -> Result<(), Error> {
         // Nobody is there to be told; whoever notices that we are gone rolls back.
-        if self.is_broken { Ok(()) } else { self.end("ROLLBACK").await }
+        if self.line.is_broken { Ok(()) } else { self.end("ROLLBACK").await }
     }
 
     async fn end(mut self, text: &'static str) -> Result<(), Error> {
-        if self.is_broken {
+        if self.line.is_broken {
             return Err(Error::from(silent()));
         }
         if self.has_begun {
@@ -184,8 +201,7 @@ impl PostgresTransaction {
     }
 
     async fn say(&mut self, text: &'static str) -> Result<(), Error> {
-        let said = timeout(ANSWER_TIMEOUT, sqlx::raw_sql(text).execute(self.connection())).await;
-        self.heard(said.unwrap_or_else(|_| Err(silent()))).map(|_| ())
+        self.ask(|connection| sqlx::raw_sql(text).execute(connection)).await.map(|_| ())
     }
 
     /// Asks over this connection, and gives up when no answer comes.
@@ -197,17 +213,20 @@ impl PostgresTransaction {
         F: Future<Output = Result<T, sqlx::Error>> + 'c,
         T: 'c,
     {
-        let (connection, is_broken) = self.parts();
-        let answer = timeout(ANSWER_TIMEOUT, question(connection)).await;
-        heard(answer.unwrap_or_else(|_| Err(silent())), is_broken)
+        self.ask_within(ANSWER_TIMEOUT, question).await
     }
 
-    fn heard<T>(&mut self, answer: Result<T, sqlx::Error>) -> Result<T, Error> {
-        heard(answer, &mut self.is_broken)
-    }
-
-    fn connection(&mut self) -> &mut PgConnection {
-        self.parts().0
+    async fn ask_within<'c, T, F>(
+        &'c mut self,
+        limit: Duration,
+        question: impl FnOnce(&'c mut PgConnection) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>> + 'c,
+        T: 'c,
+    {
+        let (connection, line) = self.parts();
+        line.hear(limit, question(connection)).await
     }
 
     /// Whether statements may be kept prepared.
@@ -220,26 +239,44 @@ impl PostgresTransaction {
         &'c mut self,
         question: impl FnOnce(&'c mut PgConnection) -> BoxStream<'c, Result<T, sqlx::Error>>,
     ) -> impl Stream<Item = Result<T, Error>> + Send + 'c {
-        let (connection, is_broken) = self.parts();
-        unfold((question(connection), is_broken), async |(mut answers, is_broken)| {
-            let next = timeout(ANSWER_TIMEOUT, answers.try_next()).await.unwrap_or_else(|_| Err(silent()));
-            let answer = heard(next, is_broken).transpose()?;
-            Some((answer, (answers, is_broken)))
+        let (connection, line) = self.parts();
+        unfold((question(connection), line), async |(mut answers, line)| {
+            let answer = line.hear(ANSWER_TIMEOUT, answers.try_next()).await.transpose()?;
+            Some((answer, (answers, line)))
         })
     }
 
-    /// The connection, and whether it is left.
-    fn parts(&mut self) -> (&mut PgConnection, &mut bool) {
+    /// The connection, and what becomes of it.
+    fn parts(&mut self) -> (&mut PgConnection, &mut Line) {
         // Invariant: only the end takes it, and nothing is left then to ask for it.
-        (self.connection.as_deref_mut().expect("an open transaction has a connection"), &mut self.is_broken)
+        (self.connection.as_deref_mut().expect("an open transaction has a connection"), &mut self.line)
     }
 }
 
-/// An answer; over a connection that failed nothing more is said.
-fn heard<T>(answer: Result<T, sqlx::Error>, is_broken: &mut bool) -> Result<T, Error> {
-    let answer = answer.map_err(Error::from);
-    *is_broken |= matches!(answer, Err(Error::Unavailable(_)));
-    answer
+/// What becomes of a connection while an answer is awaited over it.
+struct Line {
+    /// Changes when another host takes the writes: then nobody waits for the former one.
+    moves: watch::Receiver<u64>,
+    /// Over a connection that failed nothing more is said.
+    is_broken: bool,
+}
+
+impl Line {
+    /// Waits so long for an answer.
+    async fn hear<T>(
+        &mut self,
+        limit: Duration,
+        answer: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, Error> {
+        let answer = tokio::select! {
+            biased;
+            answer = timeout(limit, answer) => answer.unwrap_or_else(|_| Err(silent())),
+            Ok(()) = self.moves.changed() => Err(silent()),
+        };
+        let answer = answer.map_err(Error::from);
+        self.is_broken |= matches!(answer, Err(Error::Unavailable(_)));
+        answer
+    }
 }
 
 impl Drop for PostgresTransaction {

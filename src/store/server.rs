@@ -6,13 +6,12 @@
 
 use std::sync::Arc;
 use std::sync::Mutex as Briefly;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use sqlx::Connection;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgPoolOptions, Postgres};
-use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -20,8 +19,10 @@ use crate::store::Error;
 use crate::store::hosts::{Hosts, takes_writes, why};
 use crate::store::postgres::ServerError;
 
-/// Connections of one process.
+/// Connections of one process, and those of them that are kept for what cannot wait: however many questions are slow, a
+/// process says that it is alive.
 const CONNECTIONS: u32 = 16;
+const URGENT_CONNECTIONS: u32 = 2;
 /// Connections of one that only looks.
 const LOOKING_CONNECTIONS: u32 = 4;
 /// How long a statement waits for a connection.
@@ -34,18 +35,21 @@ const SUSPICION: Duration = Duration::from_millis(500);
 const BELIEVED: Duration = Duration::from_millis(500);
 /// How long the end may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a writer waits for those of its own process.
-const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A PostgreSQL database.
 #[derive(Clone)]
-pub(super) struct Server(Arc<Inner>);
+pub(super) struct Server {
+    inner: Arc<Inner>,
+    /// Whether what is asked by it goes before whatever else this process wants.
+    is_urgent: bool,
+}
 
 struct Inner {
     pool: PgPool,
+    urgent: PgPool,
     hosts: Hosts,
     /// How often another host was found.
-    moves: AtomicU64,
+    moves: watch::Sender<u64>,
     /// Locked while the hosts are asked.
     place: Mutex<Place>,
     /// Connections that are older belong to a host that was left.
@@ -71,51 +75,70 @@ impl Server {
         let left_at = Arc::new(Briefly::new(None));
         let must_write = hosts.many() && !only_looks;
         let refused = Arc::new(Notify::new());
-        let connected = pool(&left_at, must_write.then(|| Arc::clone(&refused)))
-            .max_connections(if only_looks { LOOKING_CONNECTIONS } else { CONNECTIONS })
-            .connect_with(hosts.options(host));
+        let options = || pool(&left_at, must_write.then(|| Arc::clone(&refused)));
+        let connections = if only_looks { LOOKING_CONNECTIONS } else { CONNECTIONS - URGENT_CONNECTIONS };
+        let connected = options().max_connections(connections).connect_with(hosts.options(host));
         let pool = connected.await.map_err(|error| ServerError::Unreachable(why(&error)))?;
+        let urgent = options().max_connections(URGENT_CONNECTIONS).connect_lazy_with(hosts.options(host));
         let place = Mutex::new(Place { host, asked_at: None });
-        let (moves, turn) = (AtomicU64::new(0), Arc::new(Semaphore::new(1)));
-        Ok(Self(Arc::new(Inner { pool, hosts, moves, place, left_at, refused, turn, only_looks })))
+        let (moves, turn) = (watch::Sender::new(0), Arc::new(Semaphore::new(1)));
+        let inner = Inner { pool, urgent, hosts, moves, place, left_at, refused, turn, only_looks };
+        Ok(Self { inner: Arc::new(inner), is_urgent: false })
+    }
+
+    /// The same for what cannot wait behind everything else that this process wants.
+    pub(super) fn urgent(&self) -> Self {
+        Self { is_urgent: true, ..self.clone() }
+    }
+
+    /// Whether this is for what cannot wait.
+    pub(super) const fn is_urgent(&self) -> bool {
+        self.is_urgent
     }
 
     /// The pool, for what is done once.
     pub(super) fn pool(&self) -> &PgPool {
-        &self.0.pool
+        &self.inner.pool
     }
 
     /// Whether everything but reading is refused.
     pub(super) fn only_looks(&self) -> bool {
-        self.0.only_looks
+        self.inner.only_looks
     }
 
     /// Whether a connection may keep statements prepared.
     pub(super) fn keeps_statements(&self) -> bool {
-        self.0.hosts.keeps_statements
+        self.inner.hosts.keeps_statements
     }
 
-    /// Waits until no other writer of this process is under way.
-    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
-        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.0.turn).acquire_owned()).await;
-        turn.ok().and_then(Result::ok).ok_or(Error::Busy)
+    /// Waits until no other writer of this process is under way; what is urgent does not.
+    pub(super) async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        if self.is_urgent {
+            return Ok(None);
+        }
+        // Nobody closes it.
+        Arc::clone(&self.inner.turn).acquire_owned().await.map(Some).map_err(|_| Error::Busy)
     }
 
-    /// A connection to the host that takes writes.
-    pub(super) async fn acquire(&self) -> Result<PoolConnection<Postgres>, Error> {
-        if !self.0.hosts.many() {
-            return Ok(self.0.pool.acquire().await?);
+    /// A connection to the host that takes writes, and who tells when it is another one.
+    pub(super) async fn acquire(&self) -> Result<(PoolConnection<Postgres>, watch::Receiver<u64>), Error> {
+        let pool = if self.is_urgent { &self.inner.urgent } else { &self.inner.pool };
+        let mut moves = self.inner.moves.subscribe();
+        if !self.inner.hosts.many() {
+            return Ok((pool.acquire().await?, moves));
         }
         let mut last = None;
         let acquired = timeout(CONNECTION_TIMEOUT, async {
             loop {
-                let seen = self.0.moves.load(Ordering::Acquire);
+                let seen = *moves.borrow_and_update();
                 let tried = tokio::select! {
                     biased;
-                    acquired = self.0.pool.acquire() => Some(acquired),
+                    acquired = pool.acquire() => Some(acquired),
                     () = self.moved(seen) => None,
                 };
                 match tried {
+                    // It may be one to the former host.
+                    Some(Ok(_)) if moves.has_changed().unwrap_or(false) => {}
                     Some(Ok(connection)) => return Ok(connection),
                     Some(Err(sqlx::Error::PoolClosed)) => return Err(sqlx::Error::PoolClosed),
                     Some(Err(error)) => {
@@ -130,19 +153,21 @@ impl Server {
             }
         });
         let acquired = acquired.await.unwrap_or_else(|_| Err(last.unwrap_or(sqlx::Error::PoolTimedOut)));
-        Ok(acquired?)
+        Ok((acquired?, moves))
     }
 
     /// A connection has turned out to write nothing.
     pub(super) async fn is_suspect(&self) {
-        if self.0.hosts.many() {
-            self.found_another(self.0.moves.load(Ordering::Acquire)).await;
+        if self.inner.hosts.many() {
+            let seen = *self.inner.moves.borrow();
+            self.found_another(seen).await;
         }
     }
 
     /// Closes every connection; one whose server is silent is left to the system.
     pub(super) async fn close(&self) {
-        if timeout(CLOSE_TIMEOUT, self.0.pool.close()).await.is_err() {
+        let closed = async { tokio::join!(self.inner.pool.close(), self.inner.urgent.close()) };
+        if timeout(CLOSE_TIMEOUT, closed).await.is_err() {
             tracing::warn!("some connections to the PostgreSQL database could not be closed");
         }
     }
@@ -151,7 +176,7 @@ impl Server {
     async fn moved(&self, seen: u64) {
         loop {
             // Whichever comes first.
-            let _ = timeout(SUSPICION, self.0.refused.notified()).await;
+            let _ = timeout(SUSPICION, self.inner.refused.notified()).await;
             if self.found_another(seen).await {
                 return;
             }
@@ -160,39 +185,52 @@ impl Server {
 
     /// Asks the hosts which of them takes writes, unless somebody has found another one since that move.
     async fn found_another(&self, seen: u64) -> bool {
-        let mut place = self.0.place.lock().await;
-        if self.0.moves.load(Ordering::Acquire) != seen {
+        let mut place = self.inner.place.lock().await;
+        if *self.inner.moves.borrow() != seen {
             return true;
         }
         if place.asked_at.is_some_and(|at| at.elapsed() < BELIEVED) {
             return false;
         }
-        let found = self.0.hosts.primary(place.host).await;
+        let found = self.inner.hosts.primary(place.host).await;
         place.asked_at = Some(Instant::now());
         let Some(host) = found.filter(|host| *host != place.host) else { return false };
-        self.0.pool.set_connect_options(self.0.hosts.options(host));
+        for pool in [&self.inner.pool, &self.inner.urgent] {
+            pool.set_connect_options(self.inner.hosts.options(host));
+        }
         // Before anybody is told: whoever is told takes none of the old ones.
-        *self.0.left_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
-        self.0.moves.fetch_add(1, Ordering::Release);
+        *self.inner.left_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Instant::now());
+        self.inner.moves.send_modify(|moves| *moves += 1);
         place.host = host;
         tracing::warn!(host, "another host of the PostgreSQL database takes the writes now");
         true
     }
 }
 
+/// Connections that are tried before each use. `refused` is told of a host that was the one that takes writes and does so no
+/// longer: whoever went on reading there would be told what was.
 fn pool(left_at: &Arc<Briefly<Option<Instant>>>, refused: Option<Arc<Notify>>) -> PgPoolOptions {
     let left_at = Arc::clone(left_at);
     // No connection is kept for its own sake: the pool would go on trying to make it for minutes, and not end before.
     let pool = PgPoolOptions::new().min_connections(0).acquire_timeout(CONNECTION_TIMEOUT);
+    let refuses = refused.clone();
     // In the place of the pool's own test, which waits for an answer for as long as the system does.
     let pool = pool.test_before_acquire(false).before_acquire(move |connection, about| {
         let left = *left_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let refuses = refuses.clone();
         Box::pin(async move {
             if left.is_some_and(|left| about.age >= left.elapsed()) {
                 return Ok(false);
             }
-            timeout(PING_TIMEOUT, connection.ping()).await.unwrap_or_else(|_| Err(silent()))?;
-            Ok(true)
+            let Some(refuses) = refuses else {
+                timeout(PING_TIMEOUT, connection.ping()).await.unwrap_or_else(|_| Err(silent()))?;
+                return Ok(true);
+            };
+            let is_primary = timeout(PING_TIMEOUT, takes_writes(connection)).await.unwrap_or_else(|_| Err(silent()))?;
+            if !is_primary {
+                refuses.notify_waiters();
+            }
+            Ok(is_primary)
         })
     });
     let Some(refused) = refused else { return pool };

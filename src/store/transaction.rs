@@ -81,7 +81,7 @@ impl Store {
         T: Send,
         E: From<Error> + Send,
     {
-        let transaction = self.backend.begin_writing(self.is_urgent).await?;
+        let transaction = self.backend.begin_writing().await?;
         let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new(), last_change: None };
         let done = match &self.lease {
             Some(lease) => tx.require(lease).await.map_err(E::from),

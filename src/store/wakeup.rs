@@ -97,11 +97,11 @@ impl Store {
 
     /// Passes on, until `stop`, what other processes wake somebody for.
     pub async fn follow_other_processes(&self, stop: CancellationToken) {
-        let mut seen = None;
+        let (mut seen, store) = (None, self.urgent());
         loop {
             let looked = tokio::select! {
                 () = stop.cancelled() => return,
-                looked = self.look_for_stamps(&mut seen) => looked,
+                looked = store.look_for_stamps(&mut seen) => looked,
             };
             let pause = looked.map_or(STORE_PAUSE, |()| LOOK_EVERY);
             tokio::select! {

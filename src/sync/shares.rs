@@ -149,7 +149,7 @@ pub async fn leave(store: &Store, replica: &Replica) {
         return;
     }
     let id = replica.id;
-    if let Err(error) = store.write("leave", async |tx| tx.leave(id).await).await {
+    if let Err(error) = store.urgent().write("leave", async |tx| tx.leave(id).await).await {
         tracing::warn!(error = %error, "the others will notice only in a while that this replica is gone");
     }
 }

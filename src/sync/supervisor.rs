@@ -170,10 +170,7 @@ impl Supervisor {
         for charge in self.charges.values_mut() {
             charge.stop_worker_unless(holding).await;
         }
-        for account in &holding.surplus {
-            let replica = self.replica;
-            self.store.write("give_up_account", async |tx| tx.give_up_account(replica, account).await).await?;
-        }
+        self.give_up(&holding.surplus).await?;
         let kept = self.store.api_accounts().await?;
         let known: BTreeSet<_> = kept.iter().map(|kept| &kept.record.account.id).collect();
         let of_the_api = self.charges.iter().filter(|(_, charge)| charge.course.is_some()).map(|(id, _)| id.clone());
@@ -199,6 +196,16 @@ impl Supervisor {
             self.accounts.note_followed(&kept.record.account.id, kept.record.revision);
         }
         Ok(())
+    }
+
+    /// Leaves accounts to others, all at once: nobody works for them here any more.
+    async fn give_up(&self, surplus: &BTreeSet<PartnerAccountId>) -> Result<(), store::Error> {
+        if surplus.is_empty() {
+            return Ok(());
+        }
+        let replica = self.replica;
+        let store = self.store.urgent();
+        store.write("give_up_accounts", async |tx| tx.give_up_accounts(replica, surplus).await).await
     }
 
     /// Makes what runs for an account of the API agree with what is kept of it.

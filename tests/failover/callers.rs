@@ -1,4 +1,5 @@
-//! Callers who write all the time, each its own customers, and remember what they were told.
+//! Callers who write all the time at one replica, each its own customers, remember what they were told, and look at another one
+//! whether it shows that too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
-use customer_guard::grpc::proto::{CreateCustomerRequest, Customer, ListCustomersRequest, UpdateCustomerRequest};
+use customer_guard::grpc::proto::{
+    CreateCustomerRequest, Customer, GetCustomerRequest, ListCustomersRequest, UpdateCustomerRequest,
+};
 use prost_types::FieldMask;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +20,7 @@ use tonic::{Code, Request, Response, Status};
 use crate::service::Service;
 
 /// What a call may take; a caller that hears nothing by then has failed.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a caller repeats a request.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The pause before a repetition.
@@ -42,6 +45,8 @@ pub struct Told {
 
 struct Caller {
     client: CustomerServiceClient<Channel>,
+    /// Another replica's.
+    elsewhere: CustomerServiceClient<Channel>,
     number: usize,
     requests: usize,
     succeeded: Arc<AtomicUsize>,
@@ -49,14 +54,12 @@ struct Caller {
 }
 
 impl Callers {
-    pub fn start(service: &Service, many: usize) -> Self {
+    pub fn start(service: &Service, other: &Service, many: usize) -> Self {
         let (succeeded, stop) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
         let callers = (0..many).map(|number| {
-            let channel =
-                Endpoint::from_shared(format!("http://{}", service.address)).expect("an address").connect_lazy();
-            let client = CustomerServiceClient::new(channel);
+            let (client, elsewhere) = (client(service), client(other));
             let succeeded = Arc::clone(&succeeded);
-            let caller = Caller { client, number, requests: 0, succeeded, told: Told::default() };
+            let caller = Caller { client, elsewhere, number, requests: 0, succeeded, told: Told::default() };
             TaskTracker::new().spawn(caller.write_until(stop.clone()))
         });
         let callers = callers.collect();
@@ -88,6 +91,11 @@ impl Callers {
     }
 }
 
+fn client(service: &Service) -> CustomerServiceClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", service.address)).expect("an address");
+    CustomerServiceClient::new(endpoint.connect_lazy())
+}
+
 impl Caller {
     async fn write_until(mut self, stop: CancellationToken) -> Told {
         let mut made = 0;
@@ -113,7 +121,7 @@ impl Caller {
             validate_only: false,
             request_id: self.request_id(),
         };
-        self.repeat(request, async |client, request| client.create_customer(request).await).await
+        self.written(request, async |client, request| client.create_customer(request).await).await
     }
 
     /// Without an etag: an edit that was made and not acknowledged is answered by its request id.
@@ -124,7 +132,7 @@ impl Caller {
             validate_only: false,
             request_id: self.request_id(),
         };
-        self.repeat(request, async |client, request| client.update_customer(request).await).await
+        self.written(request, async |client, request| client.update_customer(request).await).await
     }
 
     /// One of its own for each request.
@@ -133,35 +141,48 @@ impl Caller {
         format!("0198c0de-{:04x}-4000-8000-{:012x}", self.number, self.requests)
     }
 
-    /// Sends a request until it succeeds.
-    async fn repeat<R: Clone>(
+    /// Writes, and looks at the other replica for what was acknowledged.
+    async fn written<R: Clone>(
         &mut self,
         request: R,
         call: impl AsyncFn(&mut CustomerServiceClient<Channel>, Request<R>) -> Result<Response<Customer>, Status>,
     ) -> Customer {
-        let since = Instant::now();
-        loop {
-            let mut sent = Request::new(request.clone());
-            sent.set_timeout(DEADLINE);
-            let began = Instant::now();
-            match tokio::time::timeout(DEADLINE + Duration::from_secs(2), call(&mut self.client, sent)).await {
-                Ok(Ok(answer)) => {
-                    let customer = answer.into_inner();
-                    self.told.calls += 1;
-                    self.told.customers.insert(customer.name.clone(), customer.clone());
-                    self.succeeded.fetch_add(1, Ordering::Relaxed);
-                    return customer;
-                }
-                Ok(Err(status)) if status.code() == Code::Unavailable => {
-                    assert!(!status.details().is_empty(), "it says when to come again: {status:?}");
-                    self.told.unavailable += 1;
-                }
-                Ok(Err(status)) => panic!("told {status:?} after {:?}", began.elapsed()),
-                Err(_) => panic!("a call outlives its deadline"),
+        let customer = repeated(&mut self.client, request, &mut self.told.unavailable, call).await;
+        self.told.calls += 1;
+        self.told.customers.insert(customer.name.clone(), customer.clone());
+        self.succeeded.fetch_add(1, Ordering::Relaxed);
+        let request = GetCustomerRequest { name: customer.name.clone(), ..Default::default() };
+        let get = async |client: &mut CustomerServiceClient<Channel>, request| client.get_customer(request).await;
+        let shown = repeated(&mut self.elsewhere, request, &mut self.told.unavailable, get).await;
+        let seen = |customer: &Customer| (customer.revision, customer.note.clone());
+        assert_eq!(seen(&shown), seen(&customer), "the other replica shows what was acknowledged");
+        customer
+    }
+}
+
+/// Sends a request until it succeeds.
+async fn repeated<R: Clone>(
+    client: &mut CustomerServiceClient<Channel>,
+    request: R,
+    unavailable: &mut usize,
+    call: impl AsyncFn(&mut CustomerServiceClient<Channel>, Request<R>) -> Result<Response<Customer>, Status>,
+) -> Customer {
+    let since = Instant::now();
+    loop {
+        let mut sent = Request::new(request.clone());
+        sent.set_timeout(DEADLINE);
+        let began = Instant::now();
+        match tokio::time::timeout(DEADLINE + Duration::from_secs(2), call(client, sent)).await {
+            Ok(Ok(answer)) => return answer.into_inner(),
+            Ok(Err(status)) if status.code() == Code::Unavailable => {
+                assert!(!status.details().is_empty(), "it says when to come again: {status:?}");
+                *unavailable += 1;
             }
-            assert!(since.elapsed() < PATIENCE, "a request is never carried out");
-            tokio::time::sleep(PAUSE).await;
+            Ok(Err(status)) => panic!("told {status:?} after {:?}", began.elapsed()),
+            Err(_) => panic!("a call outlives its deadline"),
         }
+        assert!(since.elapsed() < PATIENCE, "a request is never carried out");
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -172,8 +193,7 @@ impl Told {
 
     /// Every customer that was acknowledged is there as it was acknowledged last, and nothing else is.
     pub async fn assert_kept(&self, service: &Service) {
-        let channel = Endpoint::from_shared(format!("http://{}", service.address)).expect("an address").connect_lazy();
-        let mut client = CustomerServiceClient::new(channel);
+        let mut client = client(service);
         let (mut found, mut page_token) = (BTreeMap::new(), String::new());
         loop {
             let parent = "partnerAccounts/contoso".to_owned();

@@ -1,5 +1,6 @@
 //! A server that is lost takes nothing with it: two real PostgreSQL servers, the second a synchronous standby of the first, the
-//! real App with the addresses of both, and callers over real gRPC who write all the time.
+//! real App twice with the addresses of both, and callers over real gRPC who write all the time at one replica and read at the
+//! other.
 //!
 //! The first server is killed, the second promoted; then the lost one comes back as the standby of the other, and so on. In
 //! turns a server is not killed but told to write nothing, as before a switch that is planned. Meanwhile callers may be told
@@ -32,8 +33,9 @@ async fn nothing_that_was_acknowledged_is_lost_with_a_server() {
     let losses = std::env::var_os("FAILOVERS")
         .map_or(USUAL, |text| text.to_str().and_then(|text| text.parse().ok()).expect("FAILOVERS is a number"));
     let mut pair = Pair::start(binaries).await;
-    let service = Service::start(&pair.address()).await;
-    let callers = Callers::start(&service, 4);
+    let service = Service::start(&pair.address(), "one").await;
+    let other = Service::start(&pair.address(), "other").await;
+    let callers = Callers::start(&service, &other, 4);
     for loss in 1..=losses {
         callers.wait_for(BETWEEN).await;
         let since = std::time::Instant::now();
@@ -52,5 +54,7 @@ async fn nothing_that_was_acknowledged_is_lost_with_a_server() {
     let told = callers.stop().await;
     told.assert_kept(&service).await;
     println!("{} calls acknowledged, {} told UNAVAILABLE and repeated", told.acknowledged(), told.unavailable);
-    tokio::time::timeout(Duration::from_secs(60), service.stop()).await.expect("the service ends");
+    for service in [service, other] {
+        tokio::time::timeout(Duration::from_secs(60), service.stop()).await.expect("the service ends");
+    }
 }

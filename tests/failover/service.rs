@@ -28,7 +28,7 @@ pub struct Service {
 
 impl Service {
     /// With the one account contoso.
-    pub async fn start(database: &str) -> Self {
+    pub async fn start(database: &str, name: &str) -> Self {
         // `RUST_LOG=info` shows what the service says.
         let filter = tracing_subscriber::EnvFilter::from_default_env();
         let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
@@ -41,7 +41,8 @@ impl Service {
         let root = format!("http://{}", listener.local_addr().expect("an address"));
         let (served, stopped) = (simulator.clone(), stop.clone().cancelled_owned());
         tasks.spawn(async move { served.serve(listener, stopped).await.expect("the simulator serves") });
-        let app = App::build(settings(database, &simulator, &root), Clock::system()).await.expect("the service starts");
+        let app =
+            App::build(settings(database, name, &simulator, &root), Clock::system()).await.expect("the service starts");
         let address = app.address();
         let run = tasks.spawn(app.run(stop.clone()));
         Self { address, stop, run }
@@ -53,7 +54,7 @@ impl Service {
     }
 }
 
-fn settings(database: &str, simulator: &Simulator, root: &str) -> Settings {
+fn settings(database: &str, name: &str, simulator: &Simulator, root: &str) -> Settings {
     let is_contoso = |partner: &customer_guard::simulator::partner::Partner| partner.domain.starts_with("contoso");
     let partner = simulator.partners().into_iter().find(is_contoso).expect("a demo partner");
     let tenant_id = TenantId::new(partner.tenant_id);
@@ -97,7 +98,7 @@ fn settings(database: &str, simulator: &Simulator, root: &str) -> Settings {
         },
     };
     Settings {
-        replica_name: "failover".to_owned(),
+        replica_name: name.to_owned(),
         listen: "127.0.0.1:0".parse().expect("an address"),
         database: DatabaseAddress::of(database),
         portal: PortalLink::new("https://portal.example/customers/{tenant_id}").expect("a sound template"),

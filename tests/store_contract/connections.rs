@@ -1,5 +1,6 @@
 //! What is promised when a server, a network or a process fails.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
-use crate::bench::{Bench, write_something};
+use crate::bench::{Bench, tenant, write_something};
+use crate::leases::replica;
 
 /// Far more than anything here may take, and far less than a system gives up a connection after.
 const BOUND: Duration = Duration::from_secs(25);
@@ -19,7 +21,10 @@ const BOUND: Duration = Duration::from_secs(25);
 contract! {
     on postgres {
         whoever_freezes_in_a_write_loses_the_lock_and_the_write,
+        writes_that_wait_for_others_are_given_up_before_most_callers_are,
+        whatever_is_asked_at_once_a_replica_can_say_that_it_is_alive,
         a_host_that_falls_silent_is_left_for_another,
+        what_is_under_way_at_a_host_that_falls_silent_is_given_up_when_another_one_is_found,
         connections_that_are_given_back_to_a_silent_host_keep_nobody_from_others,
         a_host_that_was_silent_is_used_again_by_everybody,
         hosts_without_one_that_takes_writes_are_told_without_credentials,
@@ -57,6 +62,44 @@ async fn whoever_freezes_in_a_write_loses_the_lock_and_the_write(bench: Bench) {
         1,
         "one of two wrote"
     );
+}
+
+/// Whoever holds the lock in a shell is not frozen, and keeps it.
+async fn writes_that_wait_for_others_are_given_up_before_most_callers_are(bench: Bench) {
+    let mut shell = bench.shell().await;
+    shell.run("BEGIN").await.expect("it begins");
+    shell.number("SELECT count(*) FROM (SELECT pg_advisory_xact_lock(6071223490117)) AS locked").await;
+    let since = Instant::now();
+    let write = async || {
+        let error = bench.store.write("write", async |tx| write_something(tx, &bench.account).await).await;
+        (error.expect_err("somebody holds the lock"), since.elapsed())
+    };
+    for (error, waited) in join_all((0..5).map(|_| write())).await {
+        assert!(is_temporary(&error) && waited < Duration::from_millis(9_900), "{error:?} after {waited:?}");
+    }
+    shell.run("ROLLBACK").await.expect("it ends");
+    bench.store.write("write", async |tx| write_something(tx, &bench.account).await).await.expect("it is written");
+}
+
+async fn whatever_is_asked_at_once_a_replica_can_say_that_it_is_alive(bench: Bench) {
+    let mut shell = bench.shell().await;
+    shell.run("BEGIN").await.expect("it begins");
+    shell.run("LOCK TABLE customer IN ACCESS EXCLUSIVE MODE").await.expect("it is locked");
+    let looks = join_all((0..40).map(|number| bench.store.customer_of_tenant(&bench.account, tenant(number))));
+    let share = async {
+        let (replica, accounts) = (replica(&bench, "one"), BTreeSet::from([bench.account.clone()]));
+        let term = Duration::from_secs(12);
+        let urgent = bench.store.urgent();
+        let shared = urgent.write("share", async |tx| tx.share_accounts(&replica, &accounts, term, false).await);
+        shared.await.expect("it is said").held
+    };
+    // The looks wait for as long as they are let.
+    let held = tokio::select! {
+        held = share => held,
+        _ = looks => panic!("nobody could look"),
+    };
+    assert!(held.contains_key(&bench.account));
+    shell.run("ROLLBACK").await.expect("it ends");
 }
 
 /// What a wire does not carry. Nothing is refused.
@@ -156,6 +199,26 @@ async fn a_host_that_falls_silent_is_left_for_another(bench: Bench) {
     for answer in join_all((0..20).map(|_| store.ping())).await {
         answer.expect("the other host answers");
     }
+}
+
+async fn what_is_under_way_at_a_host_that_falls_silent_is_given_up_when_another_one_is_found(bench: Bench) {
+    let Some(wire) = Wire::to(&bench).await else { return };
+    let (store, _) = Store::open(&wire.and_directly(), bench.clock.clone()).await.expect("it opens");
+    let entered = Notify::new();
+    let write = store.write("write", async |tx| {
+        wire.silence.send_replace(Silence::Whole);
+        entered.notify_one();
+        write_something(tx, &bench.account).await
+    });
+    let look = async {
+        entered.notified().await;
+        while store.ping().await.is_err() {}
+        Instant::now()
+    };
+    let (written, found) = join(write, look).await;
+    assert!(matches!(written, Err(Error::Unavailable(_))), "{written:?}");
+    assert!(found.elapsed() < Duration::from_secs(5), "it went on waiting for {:?}", found.elapsed());
+    store.write("write", async |tx| write_something(tx, &bench.account).await).await.expect("it is its turn");
 }
 
 async fn connections_that_are_given_back_to_a_silent_host_keep_nobody_from_others(bench: Bench) {

@@ -46,7 +46,7 @@ const HEARD_WITHIN: Duration = Duration::from_secs(2);
 /// Over at once.
 const OVER: Duration = Duration::ZERO;
 
-fn replica(bench: &Bench, name: &str) -> Replica {
+pub fn replica(bench: &Bench, name: &str) -> Replica {
     Replica { id: ReplicaId::mint(bench.clock.now()), name: name.to_owned() }
 }
 
@@ -64,10 +64,8 @@ async fn shared(store: &Store, replica: &Replica, accounts: &BTreeSet<PartnerAcc
 }
 
 async fn given_up(store: &Store, replica: &Replica, accounts: &BTreeSet<PartnerAccountId>) {
-    for account in accounts {
-        let given = store.write("give_up", async |tx| tx.give_up_account(replica.id, account).await);
-        given.await.expect("the store answers");
-    }
+    let given = store.write("give_up", async |tx| tx.give_up_accounts(replica.id, accounts).await);
+    given.await.expect("the store answers");
 }
 
 /// The lease of a replica that holds everything.

@@ -248,7 +248,7 @@ async fn begin(target: &Backend, tables: &[Table], identity: &str, clock: &Clock
         )"#;
     const ALIVE: &str = "
         SELECT EXISTS (SELECT 1 FROM replica WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000000)";
-    let mut connection = target.begin_writing(false).await?;
+    let mut connection = target.begin_writing().await?;
     if statement(ALIVE).fetch_value::<bool>(&mut connection).await? {
         connection.rollback().await?;
         return Err(CopyError::InUse);
@@ -285,7 +285,7 @@ async fn copy_table(source: &Backend, target: &Backend, table: &Table, tell: Tel
     loop {
         let mut rows = table.page(source, Side::Source, after.as_deref()).await?;
         if !rows.is_empty() {
-            let mut connection = target.begin_writing(false).await?;
+            let mut connection = target.begin_writing().await?;
             table.insert(&rows).execute(&mut connection).await?;
             connection.commit().await?;
         }
@@ -302,7 +302,7 @@ async fn copy_table(source: &Backend, target: &Backend, table: &Table, tell: Tel
 /// Wakes the guards, lets the numbers go on where those of the source end, and marks the copy as finished: all at once.
 async fn finish(source: &Backend, target: &Backend, tables: &[Table], clock: &Clock) -> Result<(), CopyError> {
     const GIVEN: &str = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = $1";
-    let mut connection = target.begin_writing(false).await?;
+    let mut connection = target.begin_writing().await?;
     for table in tables {
         let name = table.quoted();
         for column in &table.columns {
