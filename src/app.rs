@@ -4,6 +4,8 @@
 //! error message, and a test learns its address. [`App::run`] ends when it is told to, or when a part ends that
 //! should not: half a service is worse than none.
 
+mod opening;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::app::opening::{Opened, opened_patiently};
 use crate::clock::Clock;
 use crate::domain::account::PartnerAccount;
 use crate::domain::ids::{PartnerAccountId, ReplicaId};
@@ -24,12 +27,11 @@ use crate::domain::sync_settings::SyncSettings;
 use crate::domain::webhook::PublicUrl;
 use crate::grpc::{self, Callers, PageTokens, PortalLink, Serving, WatchLimits, Watches};
 use crate::operations::accounts::Accounts;
-use crate::operations::credentials::{AdoptError, adopt_refresh_token};
 use crate::operations::questions::Questions;
 use crate::partner_center::error::SetupError;
 use crate::partner_center::settings::{Endpoints, Settings as UpstreamSettings};
 use crate::sealing::SealingKeys;
-use crate::store::{self, Beginning, ConfiguredAccount, DatabaseAddress, Migrated, Store, TenantChanged};
+use crate::store::{self, ConfiguredAccount, DatabaseAddress, Migrated, Store, TenantChanged};
 use crate::sync::{Said, Setup, Shares, Supervision, Supervisor, WebhookPlan, leave};
 use crate::webhook::{self, NoFetcher, Receiver};
 
@@ -199,16 +201,7 @@ impl App {
         if !settings.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback(settings.listen));
         }
-        let (store, migrated) = Store::open(&settings.database, clock.clone()).await?;
-        match store.begin_generation().await? {
-            Beginning::Restored => tracing::warn!(
-                "the database was put back to an earlier state: every account is synchronized in full, and callers who hold \
-                 something of what was lost are told so"
-            ),
-            Beginning::Began | Beginning::None => {}
-        }
-        let page_token_key = store.page_token_key(PageTokens::fresh_key().ok_or(StartError::Randomness)?).await?;
-        let accounts = accounts(&settings, &store).await?;
+        let Opened { store, migrated, page_token_key, accounts } = opened_patiently(&settings, &clock).await?;
         let plan = settings.webhook.as_ref().map(|webhook| WebhookPlan {
             public_url: webhook.public_url.clone(),
             replace: None,
@@ -362,43 +355,6 @@ async fn receiver(
     let receiver = Receiver::new(settings.receiver, store.clone(), accounts.clone(), clock.clone())?;
     let (listener, _) = listen(settings.listen).await?;
     Ok((receiver, listener))
-}
-
-/// The accounts of the configuration, which are kept with it, and those of the API.
-async fn accounts(settings: &Settings, store: &Store) -> Result<Accounts, StartError> {
-    let accounts = Accounts::new(settings.api_accounts.pace.clone());
-    let configured: Vec<_> = settings.accounts.iter().map(AccountSettings::configured).collect();
-    let saved = store.write("save_configured_accounts", async |tx| {
-        let mut saved = Vec::with_capacity(configured.len());
-        for account in &configured {
-            saved.push(tx.save_configured_account(account).await?);
-        }
-        Ok::<_, TenantChanged>(saved)
-    });
-    for record in saved.await? {
-        accounts.put(&record);
-    }
-    for account in &settings.accounts {
-        adopt(account, settings.sealing_keys.as_ref(), store).await?;
-    }
-    for kept in store.api_accounts().await? {
-        accounts.put(&kept.record);
-    }
-    Ok(accounts)
-}
-
-/// Takes over the refresh token that the configuration gives the account, if it is a new one.
-async fn adopt(account: &AccountSettings, keys: Option<&SealingKeys>, store: &Store) -> Result<(), StartError> {
-    let id = &account.account.id;
-    let given = match (&account.refresh_token, keys) {
-        (Some(token), Some(keys)) => Some((token, keys)),
-        (Some(_), None) => return Err(StartError::NoSealingKey(id.clone())),
-        (None, _) => None,
-    };
-    adopt_refresh_token(store, id, &account.partner_center.client_id, given).await.map_err(|error| match error {
-        AdoptError::NoRandomness(_) => StartError::Randomness,
-        AdoptError::Store(error) => StartError::Write(error),
-    })
 }
 
 fn setups(

@@ -55,7 +55,7 @@ const MAY_NAME: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates that only these modules may name.
-const CONFINED: [(&str, &[&str]); 15] = [
+const CONFINED: [(&str, &[&str]); 17] = [
     ("aip_160", &["domain"]),
     ("sqlx", &["store"]),
     ("tonic", &["grpc", "cli"]),
@@ -64,6 +64,8 @@ const CONFINED: [(&str, &[&str]); 15] = [
     ("prost_reflect", &["cli"]),
     // The webhook fetches certificates, and nothing else.
     ("reqwest", &["partner_center", "simulator", "webhook"]),
+    ("tower", &["grpc"]),
+    ("http", &["grpc"]),
     ("axum", &["simulator", "partner_center", "webhook"]),
     ("webpki", &["webhook"]),
     ("x509_parser", &["sign_in", "webhook", "simulator"]),

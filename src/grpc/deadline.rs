@@ -6,9 +6,9 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::{HeaderMap, Request, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::{HeaderMap, Request, Response};
 use tokio::time::timeout;
 use tonic::body::Body;
 use tonic::{Code, Status};

@@ -46,6 +46,14 @@ mod sqlite_code {
 }
 
 impl Error {
+    /// Whether the same may succeed in a moment.
+    pub const fn passes(&self) -> bool {
+        match self {
+            Self::Busy | Self::Unavailable(_) => true,
+            Self::LeaseLost | Self::Full | Self::Backstop(_) | Self::Corrupt(_) | Self::Failed(_) => false,
+        }
+    }
+
     /// A database that is only read, or that reads only.
     pub(super) fn reads_only() -> Self {
         Self::Unavailable(Cause("the database takes no writes".to_owned()))

@@ -1,12 +1,15 @@
 //! The schema's history. Forward only, additive, never edited after a release.
 
 use std::borrow::Cow;
+use std::error::Error as _;
+use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnection, Postgres};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{Row, SqlSafeStr, Transaction};
+use tokio::time::Instant;
 
 use crate::store::server::Server;
 
@@ -57,9 +60,19 @@ const POSTGRES: [Step; SQLITE.len()] = [
     (18, "served_accounts", include_str!("../../migrations/postgres/0018_served_accounts.sql")),
 ];
 
-/// Waits for the others who bring the schema up to date. The number is the name of the lock; it ends with the transaction.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(6071223490118)";
+/// Waits for the others who bring the schema up to date, and then for its turn among the writers, whose statements would
+/// otherwise lock tables in another order. The numbers are the names of the locks; they end with the transaction. Whoever freezes
+/// meanwhile loses them.
+const ALONE: &str = "
+    SET LOCAL lock_timeout = '3s';
+    SET LOCAL idle_in_transaction_session_timeout = '30s';
+    SELECT pg_advisory_xact_lock(6071223490118);
+    SELECT pg_advisory_xact_lock(6071223490117)";
 const FORGET_STATEMENTS: &str = "DEALLOCATE ALL";
+/// For how long it is tried.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long others have in between.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Why the schema cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +104,19 @@ pub enum MigrationError {
     Unreadable(#[source] sqlx::Error),
 }
 
+impl MigrationError {
+    /// Whether somebody is in the way who will be gone: a lock that took too long, or two who wait for each other.
+    fn is_in_the_way(&self) -> bool {
+        let cause = match self {
+            Self::Failed(MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _))
+            | Self::Unreadable(cause) => cause,
+            Self::Failed(_) | Self::Newer { .. } | Self::NotOwner { .. } => return false,
+        };
+        let code = cause.as_database_error().and_then(DatabaseError::code);
+        code.is_some_and(|code| code == "55P03" || code == "40P01")
+    }
+}
+
 /// What a migration run did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Migrated {
@@ -112,13 +138,48 @@ pub(super) async fn run_on_sqlite(pool: &SqlitePool) -> Result<Migrated, Migrati
 
 /// The same for PostgreSQL, all in one transaction that holds the lock of the migrations, so that of several processes that
 /// start at once one brings the schema up to date and the others find it so. A lock of the session would stay with a pooler.
+///
+/// Who finds the schema as it should be waits for nobody. Otherwise whatever is in the way, such as a long reading of a table that
+/// is to change, is waited for in short pieces: everybody who wants that table would wait as well.
 pub(super) async fn run_on_postgres(server: &Server) -> Result<Migrated, MigrationError> {
+    if let Some(found) = found_up_to_date(server).await? {
+        return Ok(found);
+    }
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match run_alone(server).await {
+            Err(error) if error.is_in_the_way() && Instant::now() < until => {
+                tracing::warn!(error = %error, cause = error.source(), "the schema cannot be brought up to date yet");
+                tokio::time::sleep(PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+async fn found_up_to_date(server: &Server) -> Result<Option<Migrated>, MigrationError> {
     let mut transaction = begun(server).await?;
-    sqlx::raw_sql(LOCK).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
+    let mut found = None;
+    if has_schema(&mut transaction).await? {
+        let known = require_known(&mut *transaction).await?;
+        let is_up_to_date = is_up_to_date(&mut transaction, &migrator(&POSTGRES)).await?;
+        found = is_up_to_date.then_some(Migrated { from: known, to: known });
+    }
+    ended(transaction).await?;
+    Ok(found)
+}
+
+async fn run_alone(server: &Server) -> Result<Migrated, MigrationError> {
+    let mut transaction = begun(server).await?;
+    sqlx::raw_sql(ALONE).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
     let migrated = run_locked(&mut transaction).await?;
-    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
-    transaction.commit().await.map_err(MigrationError::Unreadable)?;
+    ended(transaction).await?;
     Ok(migrated)
+}
+
+async fn ended(mut transaction: Transaction<'static, Postgres>) -> Result<(), MigrationError> {
+    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
+    transaction.commit().await.map_err(MigrationError::Unreadable)
 }
 
 /// The first transaction on a connection that nobody uses afterwards. The migrations prepare statements whatever the address
@@ -191,8 +252,7 @@ pub(super) async fn require_known_to_sqlite(pool: &SqlitePool) -> Result<i64, Mi
 pub(super) async fn require_known_to_postgres(server: &Server) -> Result<i64, MigrationError> {
     let mut transaction = begun(server).await?;
     let found = require_known(&mut *transaction).await?;
-    sqlx::raw_sql(FORGET_STATEMENTS).execute(&mut *transaction).await.map_err(MigrationError::Unreadable)?;
-    transaction.commit().await.map_err(MigrationError::Unreadable)?;
+    ended(transaction).await?;
     Ok(found)
 }
 

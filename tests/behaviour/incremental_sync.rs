@@ -109,8 +109,10 @@ async fn a_log_that_shows_nothing_new_is_read_without_writing_down_its_records_a
     let tenants = world.tenants();
     let customer = |tenant| world.upstream.simulator.customer(world.contoso(), tenant).expect("a known customer");
     world.change_email(tenants[0], "changed@example.com");
-    let under_way =
-        AuditEntry { operation_status: OperationStatus::Progress, ..AuditEntry::about(&customer(tenants[1]), "update_customer") };
+    let under_way = AuditEntry {
+        operation_status: OperationStatus::Progress,
+        ..AuditEntry::about(&customer(tenants[1]), "update_customer")
+    };
     for entry in [under_way, AuditEntry::about(&customer(tenants[1]), "create_order")] {
         world.upstream.simulator.append_audit(world.contoso(), entry).expect("a known partner");
     }

@@ -8,6 +8,7 @@ use customer_guard::grpc::proto::customer_service_client::CustomerServiceClient;
 use customer_guard::grpc::proto::partner_account_service_client::PartnerAccountServiceClient;
 use customer_guard::grpc::proto::sync_service_client::SyncServiceClient;
 use customer_guard::grpc::proto::watch_customers_response::Event;
+use tokio_util::task::TaskTracker;
 use tonic::Streaming;
 use tonic::transport::Channel;
 
@@ -157,4 +158,28 @@ async fn a_watch_goes_on_at_another_replica_where_it_was_left() {
     let mut watch = clients[1].watch_customers(request(cursor)).await.expect("a watch").into_inner();
     let (_, snapshots) = read_until(&mut watch, &missed.name, "while nobody watched").await;
     assert_eq!(snapshots, 0, "it goes on where it was left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_starts_although_another_one_is_frozen_in_the_middle_of_a_write() {
+    const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    let Some(mut fleet) = Fleet::of(1, 2).await else { return };
+    fleet.seats[0].process.take().expect("it runs").kill();
+    let (mut frozen, mut looking) = (fleet.shell().await, fleet.shell().await);
+    for held in ["BEGIN", "SELECT pg_advisory_xact_lock(6071223490117)"] {
+        sqlx::raw_sql(held).execute(&mut frozen).await.expect(held);
+    }
+    // It waits, gives up, and waits again: only then the other one thaws.
+    let thaws = TaskTracker::new().spawn(async move {
+        for waits in [1, 0, 1] {
+            while sqlx::query_scalar::<_, i64>(WAITING).fetch_one(&mut looking).await.expect("an answer") != waits {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        sqlx::raw_sql("ROLLBACK").execute(&mut frozen).await.expect("it ends");
+    });
+    tokio::task::block_in_place(|| fleet.start(0));
+    thaws.await.expect("it has waited");
+    fleet.wait_until_level().await;
 }

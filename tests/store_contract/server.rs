@@ -1,6 +1,7 @@
 //! What is promised of a database on a server, which several processes use at once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use customer_guard::domain::ids::ChangePosition;
 use customer_guard::store::{ChangesAfter, DatabaseAddress, Error, MigrationError, SeenAhead, StartError, Store};
@@ -10,6 +11,8 @@ use crate::bench::{Bench, Shell, note, write_something};
 contract! {
     on postgres {
         processes_that_start_at_once_bring_the_schema_up_to_date_once,
+        whoever_finds_the_schema_up_to_date_waits_for_nobody_who_changes_it,
+        a_schema_is_brought_up_to_date_as_soon_as_nobody_reads_what_is_to_change,
         a_newer_schema_is_refused,
         whoever_only_looks_writes_nothing,
         a_writer_waits_for_the_writer_of_another_process,
@@ -42,6 +45,46 @@ async fn processes_that_start_at_once_bring_the_schema_up_to_date_once(bench: Be
     let known = shell.number("SELECT count(*) FROM _sqlx_migrations").await;
     assert!(from.iter().all(|from| *from == 0 || *from == known), "{from:?}");
 }
+
+async fn whoever_finds_the_schema_up_to_date_waits_for_nobody_who_changes_it(bench: Bench) {
+    let mut shell = bench.shell().await;
+    shell.run("BEGIN").await.expect("it begins");
+    shell.number("SELECT count(*) FROM (SELECT pg_advisory_xact_lock(6071223490118)) AS locked").await;
+    let opened =
+        tokio::time::timeout(Duration::from_secs(20), Store::open(&bench.address(), bench.clock.clone())).await;
+    opened.expect("it waits for nobody").expect("it opens");
+}
+
+/// A long reading, such as a backup's, keeps a table from being changed; callers read and write on.
+async fn a_schema_is_brought_up_to_date_as_soon_as_nobody_reads_what_is_to_change(bench: Bench) {
+    let everybody = DatabaseAddress::of(&bench.database.as_ref().expect("a server's database").url);
+    let mut shell = bench.shell().await;
+    for undone in [
+        "DELETE FROM _sqlx_migrations WHERE version >= 18",
+        "ALTER TABLE replica DROP COLUMN serves",
+        "BEGIN",
+        "LOCK TABLE replica IN ACCESS SHARE MODE",
+    ] {
+        shell.run(undone).await.expect(undone);
+    }
+    let opened = Store::open(&everybody, bench.clock.clone());
+    let meanwhile = async {
+        let mut looking = bench.shell().await;
+        // It waits for the table, and makes way for others again.
+        for waits in [1, 0, 1] {
+            while looking.number(WAITING_FOR_A_TABLE).await != waits {
+                tokio::task::yield_now().await;
+            }
+        }
+        bench.store.write("write", async |tx| write_something(tx, &bench.account).await).await.expect("it is written");
+        shell.run("ROLLBACK").await.expect("it ends");
+    };
+    let (opened, ()) = futures::future::join(opened, meanwhile).await;
+    assert_eq!(opened.expect("it opens").1.from, 17);
+}
+
+const WAITING_FOR_A_TABLE: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
 
 async fn a_newer_schema_is_refused(bench: Bench) {
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
