@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{Sqlite, Transaction};
 
+use crate::clock::Timestamp;
 use crate::domain::ids::ChangePosition;
 use crate::store::Error;
 use crate::store::postgres::PostgresTransaction;
@@ -108,6 +109,14 @@ impl Backend {
 }
 
 impl Connection {
+    /// What time it was by the clock that every process goes by when this began to write; a file has one process.
+    pub(super) const fn began_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(transaction) => transaction.began_at(),
+        }
+    }
+
     /// Ends it and keeps what it wrote.
     pub(super) async fn commit(self) -> Result<(), Error> {
         match self {

@@ -6,6 +6,8 @@
 //! whenever it is another database, or took over from another server. When the file's witness or the server tells that the
 //! database was put back, whatever was under way is given up, and every account is to be synchronized in full.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 use crate::domain::ids::{ChangePosition, GenerationId};
 use crate::store::connection::Backend;
@@ -40,6 +42,8 @@ const NEWEST: &str = "SELECT server FROM generation ORDER BY number DESC LIMIT 1
 const REMEMBERED: i64 = 1_000;
 /// By so much the order of questions and the epochs of leases go on after what was lost: far beyond anything given out there.
 const BEYOND: i64 = 1 << 32;
+/// As long ago as that, a database that was put back to it would have been served: that takes longer.
+const LATELY: Duration = Duration::from_secs(60);
 /// Why a run ends that the database was put back into the middle of.
 const PUT_BACK: &str = "the database was put back to an earlier state while the run was under way";
 
@@ -74,17 +78,18 @@ impl Store {
         }
     }
 
-    /// Whoever just starts cannot tell a server that took over without a loss from one that was put back to an earlier time;
-    /// whoever was there takes it for the former.
+    /// Whoever just starts cannot tell a server that took over without a loss from one that was put back to an earlier time,
+    /// unless somebody served the database a moment ago; whoever was there takes it for the former.
     async fn generation_of_server(&self, starts: bool) -> Result<Beginning, Error> {
         let now = ServerIdentity::of(self).await?;
+        let was_away = starts && !self.was_served_within(LATELY).await?;
         let told = now.to_string();
         // Whether one begins, and then whether the database was put back.
         let begins = |newest: Option<&str>| {
             let Some(newest) = newest else { return Some(false) };
             match ServerIdentity::parse(newest) {
                 Some(newest) if now.is_database_of(&newest) && now.is_timeline_of(&newest) => None,
-                Some(newest) => Some(starts || !now.is_database_of(&newest)),
+                Some(newest) => Some(was_away || !now.is_database_of(&newest)),
                 // That of a file, whose copy this is.
                 None => Some(true),
             }

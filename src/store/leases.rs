@@ -63,6 +63,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether some process was believed to be alive so lately.
+    pub(super) async fn was_served_within(&self, lately: Duration) -> Result<bool, Error> {
+        let now: i64 = statement(NOW).fetch_value(&self.backend).await?;
+        let last: Option<i64> = statement("SELECT max(alive_until) FROM replica").fetch_value(&self.backend).await?;
+        let lately = i64::try_from(lately.as_micros()).unwrap_or(i64::MAX);
+        Ok(last.is_some_and(|last| last >= now.saturating_sub(lately)))
+    }
+}
+
 /// What those who serve these accounts, and no others, are known by.
 fn name_of(accounts: &BTreeSet<PartnerAccountId>) -> String {
     let mut hash = Context::new(&SHA256);

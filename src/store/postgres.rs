@@ -18,6 +18,7 @@ use sqlx::postgres::{PgConnection, PgPool, Postgres};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::clock::Timestamp;
 use crate::store::Error;
 use crate::store::hosts::why;
 use crate::store::server::{Server, give_back, silent};
@@ -34,7 +35,8 @@ const URGENT_PATIENCE: Duration = Duration::from_secs(15);
 /// How much later than the server itself its silence is taken for an answer.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Begins a write transaction and waits for its turn, in one round trip; answers whether it can write at all. The number is the
+/// Begins a write transaction and waits for its turn, in one round trip; answers whether it can write at all, and what time it
+/// is. The number is the
 /// name of the lock. Says nothing of READ WRITE: that would overrule a server that is told to write nothing. Whoever holds the
 /// lock and says nothing for five seconds is frozen or cut off, and loses it.
 macro_rules! begin_writing {
@@ -47,7 +49,8 @@ macro_rules! begin_writing {
             "';
     SET LOCAL statement_timeout = '30s';
     SET LOCAL idle_in_transaction_session_timeout = '5s';
-    SELECT pg_advisory_xact_lock(6071223490117), current_setting('transaction_read_only') AS read_only"
+    SELECT pg_advisory_xact_lock(6071223490117), current_setting('transaction_read_only') AS read_only,
+           CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
         )
     };
 }
@@ -129,6 +132,8 @@ pub(super) struct PostgresTransaction {
     connection: Option<PoolConnection<Postgres>>,
     line: Line,
     has_begun: bool,
+    /// What time it was by the server's clock when it got its turn.
+    began_at: Option<Timestamp>,
     keeps_statements: bool,
     // Kept until the connection is given back.
     _turn: Option<OwnedSemaphorePermit>,
@@ -152,7 +157,13 @@ impl PostgresTransaction {
             server.is_suspect().await;
             return Err(Error::reads_only());
         }
+        begun.began_at = Some(Timestamp::from_micros(answer.try_get("now")?));
         Ok(begun)
+    }
+
+    /// What time it was by the server's clock when this began to write.
+    pub(super) const fn began_at(&self) -> Option<Timestamp> {
+        self.began_at
     }
 
     pub(super) async fn begin_reading(server: &Server) -> Result<Self, Error> {
@@ -175,7 +186,8 @@ impl PostgresTransaction {
     async fn on(server: &Server, turn: Option<OwnedSemaphorePermit>) -> Result<Self, Error> {
         let (connection, moves) = server.acquire().await?;
         let (connection, line) = (Some(connection), Line { moves, is_broken: false });
-        Ok(Self { connection, line, has_begun: false, keeps_statements: server.keeps_statements(), _turn: turn })
+        let keeps_statements = server.keeps_statements();
+        Ok(Self { connection, line, has_begun: false, began_at: None, keeps_statements, _turn: turn })
     }
 
     pub(super) async fn commit(self) -> Result<(), Error> {

@@ -5,12 +5,16 @@
 //! is told to this process after the commit, and to others by the commit.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::domain::ids::{ChangePosition, PartnerAccountId};
 use crate::store::connection::{Access, Connection};
 use crate::store::wakeup::Topic;
 use crate::store::{Error, Store};
+
+/// By how much a clock is moved without a word.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// An open write transaction.
 pub struct Tx {
@@ -81,7 +85,13 @@ impl Store {
         T: Send,
         E: From<Error> + Send,
     {
+        let asked = self.clock.asks();
         let transaction = self.backend.begin_writing().await?;
+        if let Some(moved) = transaction.began_at().and_then(|told| self.clock.go_by(told, asked))
+            && moved >= WORTH_TELLING
+        {
+            tracing::warn!(seconds = moved.as_secs(), "this machine's clock is not the database's, which is gone by");
+        }
         let mut tx = Tx { now: self.clock.now(), transaction, woken: BTreeSet::new(), last_change: None };
         let done = match &self.lease {
             Some(lease) => tx.require(lease).await.map_err(E::from),

@@ -58,6 +58,10 @@ impl Worker {
     /// When the next full run is due, and why; `None` while one is under way.
     async fn full_run_due_at(&self) -> Result<Option<(Timestamp, RunCause)>, Interruption> {
         let newest = self.store.newest_full_run(&self.account).await?;
+        // Whatever was under way when the database was put back has been ended.
+        if newest.as_ref().is_some_and(|newest| matches!(newest.state, RunState::Listing | RunState::Fetching)) {
+            return Ok(None);
+        }
         // What was level in a database that was put back since may not be any more.
         let restored_at = self.store.restored_at().await?;
         let newest = newest.filter(|newest| restored_at.is_none_or(|restored_at| newest.started_at >= restored_at));

@@ -1,5 +1,6 @@
 //! Generations: a place is good in the history it was told in, and a database that was put back is found out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use customer_guard::domain::ids::ReplicaId;
@@ -8,6 +9,7 @@ use customer_guard::domain::lease::{Lease, Replica};
 use customer_guard::store::{Beginning, Error, Place, RunCause, RunKind, RunState};
 
 use crate::bench::{Bench, note, write_something};
+use crate::leases::replica;
 
 contract! {
     on sqlite {
@@ -168,6 +170,17 @@ async fn a_server_that_took_over_begins_a_generation_and_is_taken_for_a_restored
     assert!(goes_on(&bench, told).await);
     assert_ne!(here(&bench).await.generation, told.generation);
     assert_eq!(bench.store.restored_at().await.expect("the store answers"), None);
+    // Somebody who comes when another one was there a moment ago takes its word.
     assert_eq!(bench.shell().await.run(promoted).await, Ok(2));
+    let (replica, accounts) = (replica(&bench, "survivor"), BTreeSet::from([bench.account.clone()]));
+    let alive = async |term: Duration| {
+        let said = bench.store.write("alive", async |tx| tx.share_accounts(&replica, &accounts, term, false).await);
+        said.await.expect("the store answers");
+    };
+    alive(Duration::from_secs(12)).await;
+    assert_eq!(begun(&bench).await, Beginning::Began);
+    let long_ago = "UPDATE replica SET alive_until = alive_until - 80 * 1000000";
+    assert_eq!(bench.shell().await.run(long_ago).await, Ok(1));
+    assert_eq!(bench.shell().await.run(promoted).await, Ok(3));
     assert_eq!(begun(&bench).await, Beginning::Restored);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use customer_guard::clock::Clock;
 use customer_guard::domain::ids::ChangePosition;
 use customer_guard::store::{ChangesAfter, DatabaseAddress, Error, MigrationError, SeenAhead, StartError, Store};
 
@@ -13,6 +14,7 @@ contract! {
         processes_that_start_at_once_bring_the_schema_up_to_date_once,
         whoever_finds_the_schema_up_to_date_waits_for_nobody_who_changes_it,
         a_schema_is_brought_up_to_date_as_soon_as_nobody_reads_what_is_to_change,
+        a_process_goes_by_the_clock_of_the_database,
         a_newer_schema_is_refused,
         whoever_only_looks_writes_nothing,
         a_writer_waits_for_the_writer_of_another_process,
@@ -85,6 +87,23 @@ async fn a_schema_is_brought_up_to_date_as_soon_as_nobody_reads_what_is_to_chang
 
 const WAITING_FOR_A_TABLE: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND NOT granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+
+async fn a_process_goes_by_the_clock_of_the_database(bench: Bench) {
+    let clock = Clock::system();
+    let hour = Duration::from_secs(3_600);
+    let (store, _) = Store::open(&bench.address(), clock.clone()).await.expect("it opens");
+    for wrong in [clock.own().plus(hour), clock.own().minus(hour)] {
+        clock.go_by(wrong, clock.asks()).expect("it is wrong now");
+        let written = store.write("write", async |tx| {
+            write_something(tx, &bench.account).await?;
+            Ok::<_, Error>(tx.now())
+        });
+        // Server and test are on one machine.
+        let (written, own) = (written.await.expect("it is written"), clock.own());
+        assert!(own.since(written).max(written.since(own)) < hour / 60, "{written} {own}");
+        assert!(clock.now().since(own) < hour / 60, "and so does every clone");
+    }
+}
 
 async fn a_newer_schema_is_refused(bench: Bench) {
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
