@@ -11,7 +11,7 @@ use crate::domain::look::{LookCause, LookReason};
 use crate::domain::observation::ListedCustomer;
 use crate::store::row::Row;
 use crate::store::statement::statement;
-use crate::store::{Error, Priority, RunCause, RunKind, SyncRun, Tx, confirmations};
+use crate::store::{Error, Priority, RunCause, RunKind, Store, SyncRun, Tx, confirmations};
 
 /// The reason for the looks that a run wants.
 pub(super) const fn reason_of(run: &SyncRun) -> LookReason {
@@ -34,15 +34,46 @@ pub(super) struct Noted {
     pub(super) wanted: u64,
 }
 
+/// A page of the list, and which of its customers an earlier page of the run held.
+#[derive(Clone, Debug)]
+pub struct ListedPage<'p> {
+    entries: &'p [ListedCustomer],
+    met: HashSet<TenantId>,
+}
+
+impl Store {
+    /// Looks up a page before it is saved, so that the earlier ones, which may be large, are not read in the turn of a writer.
+    /// Only whoever reads the list adds to them.
+    pub async fn listed_page<'p>(&self, run: &SyncRun, entries: &'p [ListedCustomer]) -> Result<ListedPage<'p>, Error> {
+        let here: HashSet<[u8; 16]> = entries.iter().map(|entry| entry.tenant_id.uuid().into_bytes()).collect();
+        let pages = statement("SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2")
+            .bind(run.account.as_str())
+            .bind(run.id.to_string())
+            .fetch_all(&self.backend)
+            .await?;
+        let mut met = HashSet::new();
+        for row in &pages {
+            let ids: &[u8] = row.try_get(0)?;
+            for id in ids.chunks_exact(16).filter_map(|id| <[u8; 16]>::try_from(id).ok()) {
+                if here.contains(&id) {
+                    met.insert(TenantId::new(uuid::Uuid::from_bytes(id)));
+                }
+            }
+        }
+        Ok(ListedPage { entries, met })
+    }
+}
+
 impl Tx {
     /// Remembers the entries of a page; the second value is the ids of those that the run lists now, one after another.
     pub(super) async fn note_page(
         &mut self,
         run: &SyncRun,
-        entries: &[ListedCustomer],
+        page: &ListedPage<'_>,
         everyone: bool,
     ) -> Result<(Noted, Vec<u8>), Error> {
-        let mut met = self.listed_before(run, entries).await?;
+        let ListedPage { entries, met } = page;
+        let mut met = met.clone();
         let mut ids = Vec::with_capacity(entries.len() * 16);
         let (first, mut again): (Vec<&ListedCustomer>, Vec<&ListedCustomer>) =
             entries.iter().partition(|entry| met.insert(entry.tenant_id));
@@ -61,26 +92,6 @@ impl Tx {
             again = later;
         }
         Ok((noted, ids))
-    }
-
-    /// Which customers of a page an earlier page of the run held.
-    async fn listed_before(&mut self, run: &SyncRun, page: &[ListedCustomer]) -> Result<HashSet<TenantId>, Error> {
-        let here: HashSet<[u8; 16]> = page.iter().map(|entry| entry.tenant_id.uuid().into_bytes()).collect();
-        let pages = statement("SELECT tenant_ids FROM sync_run_page WHERE account = $1 AND run_id = $2")
-            .bind(run.account.as_str())
-            .bind(run.id.to_string())
-            .fetch_all(self.connection())
-            .await?;
-        let mut met = HashSet::new();
-        for row in &pages {
-            let ids: &[u8] = row.try_get(0)?;
-            for id in ids.chunks_exact(16).filter_map(|id| <[u8; 16]>::try_from(id).ok()) {
-                if here.contains(&id) {
-                    met.insert(TenantId::new(uuid::Uuid::from_bytes(id)));
-                }
-            }
-        }
-        Ok(met)
     }
 
     /// Remembers what the list says of different customers, and wants those looked at of whom it is new, or all when

@@ -85,6 +85,7 @@ pub use doubts::Doubts;
 pub use error::Error;
 pub use generations::{Beginning, Place};
 pub use leases::Holding;
+pub use listed::ListedPage;
 pub use meta::PageTokenKey;
 pub use migrations::{Migrated, MigrationError};
 pub use pending_links::{PendingLink, PendingPlace};

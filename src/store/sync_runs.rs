@@ -13,7 +13,7 @@ use crate::domain::observation::ListedCustomer;
 use crate::store::row::Row;
 use crate::store::statement::statement;
 use crate::store::upstream::tenant;
-use crate::store::{CallTally, Error, Store, Tx, listed};
+use crate::store::{CallTally, Error, ListedPage, Store, Tx, listed};
 
 /// What a run does with the customers it lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -358,7 +358,7 @@ impl Tx {
     pub async fn save_page(
         &mut self,
         run: &SyncRun,
-        customers: &[ListedCustomer],
+        page: &ListedPage<'_>,
         next_link: Option<&str>,
     ) -> Result<PageProgress, Error> {
         const ADVANCE: &str = "
@@ -368,7 +368,7 @@ impl Tx {
             WHERE account = $1 AND id = $2 AND state = 'LISTING'";
         const KEEP: &str = "INSERT INTO sync_run_page (account, run_id, page, tenant_ids) VALUES ($1, $2, $3, $4)";
         let everyone = run.kind == RunKind::Full && !planted!("night-skips-the-unchanged");
-        let (noted, ids) = self.note_page(run, customers, everyone).await?;
+        let (noted, ids) = self.note_page(run, page, everyone).await?;
         let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         statement(KEEP)
             .bind(run.account.as_str())

@@ -39,14 +39,14 @@ impl Crew {
     }
 
     /// A worker that has not looked at anything yet. The one before it has ended.
-    pub async fn worker(&self, lease: Lease) -> Worker {
+    pub fn worker(&self, lease: Lease) -> Worker {
         let Self { setup, store, clock, tickets, credentials } = self;
-        tickets.follow(Some(lease.epoch)).await;
+        tickets.follow(Some(lease.epoch));
         Worker::new(setup, lease, store, clock, tickets.clone(), credentials.clone())
     }
 
     /// The worker has ended, and the account is another process's to synchronize.
-    pub async fn without_worker(&self) {
-        self.tickets.follow(None).await;
+    pub fn without_worker(&self) {
+        self.tickets.follow(None);
     }
 }

@@ -156,7 +156,7 @@ impl Worker {
         let together = match apply_observations(&self.store, &self.account, answers).await {
             Ok(saved) => {
                 if saved.contains(&SavedPlan::Outdated) {
-                    self.tickets.skip_block().await;
+                    self.tickets.skip_block();
                 }
                 return Ok(());
             }

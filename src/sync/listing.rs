@@ -94,20 +94,21 @@ impl Worker {
             return self.begin_anew(run, problem, &page.customers).await;
         }
         if planted!("page-checkpoint-before-rows") && next.is_some() {
-            self.store.write("save_page", async |tx| tx.save_page(run, &[], next.as_deref()).await).await?;
-            let run = SyncRun { pages: run.pages + 1, ..run.clone() };
-            self.store
-                .write("save_page", async |tx| tx.save_page(&run, &page.customers, next.as_deref()).await)
-                .await?;
+            for customers in [&[], page.customers.as_slice()] {
+                let run = SyncRun { pages: run.pages + u32::from(!customers.is_empty()), ..run.clone() };
+                let page = self.store.listed_page(&run, customers).await?;
+                self.store.write("save_page", async |tx| tx.save_page(&run, &page, next.as_deref()).await).await?;
+            }
             return Ok(());
         }
         if next.is_none() {
             return self.take_last_page(run, &page.customers, tally).await;
         }
+        let page = self.store.listed_page(run, &page.customers).await?;
         self.store
             .write("save_page", async |tx| {
                 tx.count_calls(&run.account, run.id, tally).await?;
-                tx.save_page(run, &page.customers, next.as_deref()).await
+                tx.save_page(run, &page, next.as_deref()).await
             })
             .await?;
         Ok(())
@@ -123,10 +124,11 @@ impl Worker {
     ) -> Result<(), Interruption> {
         self.listings.forget(run.id);
         let missing = self.store.missing_in_listing(run, customers).await?;
+        let page = self.store.listed_page(run, customers).await?;
         self.store
             .write("finish_listing", async |tx| {
                 tx.count_calls(&run.account, run.id, tally).await?;
-                tx.save_page(run, customers, None).await?;
+                tx.save_page(run, &page, None).await?;
                 tx.finish_listing(run, &missing).await
             })
             .await?;
@@ -140,10 +142,11 @@ impl Worker {
         self.listings.forget(run.id);
         self.list_failed(self.clock.now(), None, problem).await?;
         let is_last = run.listing_restarts >= RESTARTS_MAX;
+        let page = self.store.listed_page(run, named).await?;
         self.store
             .write("restart_listing", async |tx| {
                 if !named.is_empty() {
-                    tx.save_page(run, named, None).await?;
+                    tx.save_page(run, &page, None).await?;
                 }
                 if is_last { Ok(()) } else { tx.restart_listing(run).await }
             })

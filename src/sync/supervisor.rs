@@ -302,7 +302,7 @@ impl Charge {
         {
             tracing::info!(account = %started.crew.setup().account, "synchronization of an account ends here: it is another's");
             started.stop_worker().await;
-            started.crew.without_worker().await;
+            started.crew.without_worker();
         }
     }
 
@@ -321,7 +321,7 @@ impl Charge {
             AccountState::Disabled => return,
         }
         let epoch = lease.epoch;
-        let (account, worker) = (lease.account.clone(), crew.worker(lease).await);
+        let (account, worker) = (lease.account.clone(), crew.worker(lease));
         let stop = stop.child_token();
         let ends = stop_without(holding, account, epoch, stop.clone());
         let work = as_part_of(service.clone(), stop.clone(), worker.run(stop.clone()));

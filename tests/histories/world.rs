@@ -347,7 +347,7 @@ async fn service(
         webhook: None,
     };
     let crew = Crew::new(Setup::of(said, &store, None, clock).expect("a client"), None, &store, clock);
-    let worker = crew.worker(lease(&store, account, clock).await).await;
+    let worker = crew.worker(lease(&store, account, clock).await);
     Service { store, crew, worker }
 }
 

@@ -5,6 +5,7 @@ use customer_guard::domain::trial::{CredentialTrial, Fingerprint, Grounds, Trial
 use customer_guard::store::{RunCause, RunKind, RunState, TrialStart};
 
 use crate::bench::{Bench, tenant};
+use crate::listing::page;
 
 contract! {
     first_credentials_of_an_empty_account_and_those_of_an_earlier_release_need_no_dry_run,
@@ -66,10 +67,11 @@ async fn with_known(bench: &Bench, count: u32) {
         .await
         .expect("a run");
     let all: Vec<_> = (1..=count).map(|number| listed(number, &format!("name{number}"))).collect();
+    let page = bench.store.listed_page(&run, &all).await.expect("the store answers");
     bench
         .store
         .write("list", async |tx| {
-            tx.save_page(&run, &all, None).await?;
+            tx.save_page(&run, &page, None).await?;
             tx.finish_listing(&run, &[]).await?;
             tx.finish_run(&run, None).await
         })
@@ -241,10 +243,10 @@ async fn a_list_that_other_credentials_began_is_read_anew(bench: Bench) {
     with_known(&bench, 10).await;
     let account = bench.account.clone();
     let begun = async |tx: &mut customer_guard::store::Tx| {
-        let run = tx.start_run(&account, RunKind::ListDiff, RunCause::Scheduled, "worker").await?;
-        tx.save_page(&run, &[listed(1, "name1")], Some("next")).await
+        tx.start_run(&account, RunKind::ListDiff, RunCause::Scheduled, "worker").await
     };
-    bench.store.write("begin to list", begun).await.expect("a page");
+    let run = bench.store.write("begin to list", begun).await.expect("a run");
+    page(&bench, &run, &[listed(1, "name1")], Some("next")).await;
     let all: Vec<_> = (1..=10).map(|number| listed(number, &format!("name{number}"))).collect();
     begin(&bench, SECOND).await;
     meet(&bench, &all).await;
