@@ -248,7 +248,7 @@ pub(super) const VERIFY_WITHIN: Setting = setting(
     Scope::ServiceAndAccount,
     Fallback::Value("24h"),
     "24h",
-    "Within this time after its last verification a customer is promised to be verified again; the nightly sync keeps the promise.",
+    "Within this time after its last verification a customer is promised to be verified again: by the nightly sync, or by itself when no night reached it.",
 );
 pub(super) const MANUAL_SYNC_COOLDOWN: Setting = setting(
     "manual_sync_cooldown",
