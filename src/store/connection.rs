@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::domain::ids::ChangePosition;
 use crate::store::Error;
 use crate::store::postgres::PostgresTransaction;
-use crate::store::server::Server;
+use crate::store::server::{Precedence, Server};
 use crate::store::witness::Witness;
 
 /// The engine of a store.
@@ -46,12 +46,12 @@ pub(super) enum Connection {
 }
 
 impl Backend {
-    /// The same for what cannot wait behind everything else that its process wants: it has connections of its own, and does not
-    /// wait for writes of its process that wait for those of others. An embedded file has no others.
-    pub(super) fn urgent(&self) -> Self {
+    /// The same for those whose turn comes before or after others of its process. An embedded file has one writer, for whom nobody
+    /// waits long.
+    pub(super) fn with(&self, precedence: Precedence) -> Self {
         match self {
             Self::Sqlite { .. } => self.clone(),
-            Self::Postgres(server) => Self::Postgres(server.urgent()),
+            Self::Postgres(server) => Self::Postgres(server.with(precedence)),
         }
     }
 

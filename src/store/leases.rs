@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::domain::ids::{Epoch, PartnerAccountId, ReplicaId, Ticket};
 use crate::domain::lease::{self, Lease, Living, Replica, Share};
 use crate::domain::observation::ObservationMark;
+use crate::store::server::Precedence;
 use crate::store::statement::{PerDialect, statement};
 use crate::store::{Error, Store, Tx};
 
@@ -33,16 +34,17 @@ pub struct Holding {
 }
 
 impl Store {
-    /// The same store for whoever holds that lease: once somebody else does, nothing can be written by it.
+    /// The same store for whoever holds that lease: once somebody else does, nothing can be written by it. Callers of this
+    /// process go first.
     #[must_use]
     pub fn under(&self, lease: Lease) -> Self {
-        Self { lease: Some(lease), ..self.clone() }
+        Self { lease: Some(lease), backend: self.backend.with(Precedence::Background), ..self.clone() }
     }
 
     /// The same store for what cannot wait behind everything else that this process wants of it.
     #[must_use]
     pub fn urgent(&self) -> Self {
-        Self { backend: self.backend.urgent(), ..self.clone() }
+        Self { backend: self.backend.with(Precedence::Urgent), ..self.clone() }
     }
 
     /// Whether other processes may use the database at the same time.

@@ -17,7 +17,7 @@ use crate::store::server::Server;
 type Step = (i64, &'static str, &'static str);
 
 /// Every migration of SQLite.
-const SQLITE: [Step; 18] = [
+const SQLITE: [Step; 19] = [
     (1, "customers", include_str!("../../migrations/sqlite/0001_customers.sql")),
     (2, "synchronization", include_str!("../../migrations/sqlite/0002_synchronization.sql")),
     (3, "change_feed", include_str!("../../migrations/sqlite/0003_change_feed.sql")),
@@ -36,6 +36,7 @@ const SQLITE: [Step; 18] = [
     (16, "replicas", include_str!("../../migrations/sqlite/0016_replicas.sql")),
     (17, "generations", include_str!("../../migrations/sqlite/0017_generations.sql")),
     (18, "served_accounts", include_str!("../../migrations/sqlite/0018_served_accounts.sql")),
+    (19, "copied_links", include_str!("../../migrations/sqlite/0019_copied_links.sql")),
 ];
 
 /// Every migration of PostgreSQL: the same numbers and names.
@@ -58,6 +59,7 @@ const POSTGRES: [Step; SQLITE.len()] = [
     (16, "replicas", include_str!("../../migrations/postgres/0016_replicas.sql")),
     (17, "generations", include_str!("../../migrations/postgres/0017_generations.sql")),
     (18, "served_accounts", include_str!("../../migrations/postgres/0018_served_accounts.sql")),
+    (19, "copied_links", include_str!("../../migrations/postgres/0019_copied_links.sql")),
 ];
 
 /// Waits for the others who bring the schema up to date, and then for its turn among the writers, whose statements would
@@ -99,6 +101,12 @@ pub enum MigrationError {
         /// This release's.
         known: i64,
     },
+    /// Whoever opens the database may not even read it.
+    #[error(
+        "this role may not use the tables: give it its rights as the owner, which is to be done after each `customer-guard \
+         migrate` and each `customer-guard store copy` (docs/postgresql.md)"
+    )]
+    NoRights,
     /// The database did not answer.
     #[error("the schema could not be read")]
     Unreadable(#[source] sqlx::Error),
@@ -110,7 +118,7 @@ impl MigrationError {
         let cause = match self {
             Self::Failed(MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _))
             | Self::Unreadable(cause) => cause,
-            Self::Failed(_) | Self::Newer { .. } | Self::NotOwner { .. } => return false,
+            Self::Failed(_) | Self::Newer { .. } | Self::NotOwner { .. } | Self::NoRights => return false,
         };
         let code = cause.as_database_error().and_then(DatabaseError::code);
         code.is_some_and(|code| code == "55P03" || code == "40P01")
@@ -155,6 +163,14 @@ pub(super) async fn run_on_postgres(server: &Server) -> Result<Migrated, Migrati
             done => return done,
         }
     }
+}
+
+/// Whether a database on a server was ever migrated.
+pub(super) async fn was_migrated(server: &Server) -> Result<bool, MigrationError> {
+    let mut transaction = begun(server).await?;
+    let has_schema = has_schema(&mut transaction).await?;
+    ended(transaction).await?;
+    Ok(has_schema)
 }
 
 async fn found_up_to_date(server: &Server) -> Result<Option<Migrated>, MigrationError> {
@@ -257,7 +273,10 @@ pub(super) async fn require_known_to_postgres(server: &Server) -> Result<i64, Mi
 }
 
 async fn require_known(connection: &mut impl Migrate) -> Result<i64, MigrationError> {
-    let applied = connection.list_applied_migrations(&table()).await.map_err(MigrationError::Failed)?;
+    let applied = connection
+        .list_applied_migrations(&table())
+        .await
+        .map_err(|error| if is_forbidden(&error) { MigrationError::NoRights } else { MigrationError::Failed(error) })?;
     let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
     if found > known() { Err(MigrationError::Newer { found, known: known() }) } else { Ok(found) }
 }

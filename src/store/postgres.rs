@@ -15,13 +15,13 @@ use futures::{Stream, TryStreamExt};
 use sqlx::Row;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnection, PgPool, Postgres};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clock::Timestamp;
 use crate::store::Error;
 use crate::store::hosts::why;
-use crate::store::server::{Server, give_back, silent};
+use crate::store::server::{Precedence, Server, Turn, give_back, silent};
 
 /// The oldest server that is supported: 14.
 const OLDEST_SERVER: i64 = 140_000;
@@ -32,6 +32,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 const PATIENCE: Duration = Duration::from_secs(8);
 /// What cannot wait waits longer, so that it keeps its place among the writes of other processes.
 const URGENT_PATIENCE: Duration = Duration::from_secs(15);
+/// And what nobody waits for, behind everything else of its process.
+const BACKGROUND_PATIENCE: Duration = Duration::from_secs(30);
 /// How much later than the server itself its silence is taken for an answer.
 const GRACE: Duration = Duration::from_millis(500);
 
@@ -136,7 +138,7 @@ pub(super) struct PostgresTransaction {
     began_at: Option<Timestamp>,
     keeps_statements: bool,
     // Kept until the connection is given back.
-    _turn: Option<OwnedSemaphorePermit>,
+    _turn: Option<Turn>,
 }
 
 impl PostgresTransaction {
@@ -144,8 +146,11 @@ impl PostgresTransaction {
         if server.only_looks() {
             return Err(Error::reads_only());
         }
-        let (patience, text) =
-            if server.is_urgent() { (URGENT_PATIENCE, BEGIN_WRITING_URGENTLY) } else { (PATIENCE, BEGIN_WRITING) };
+        let (patience, text) = match server.precedence() {
+            Precedence::Urgent => (URGENT_PATIENCE, BEGIN_WRITING_URGENTLY),
+            Precedence::Caller => (PATIENCE, BEGIN_WRITING),
+            Precedence::Background => (BACKGROUND_PATIENCE, BEGIN_WRITING),
+        };
         let until = Instant::now() + patience;
         let connected = timeout_at(until, async { Self::on(server, server.turn().await?).await });
         let mut begun = connected.await.unwrap_or(Err(Error::Busy))?;
@@ -183,7 +188,7 @@ impl PostgresTransaction {
         }
     }
 
-    async fn on(server: &Server, turn: Option<OwnedSemaphorePermit>) -> Result<Self, Error> {
+    async fn on(server: &Server, turn: Option<Turn>) -> Result<Self, Error> {
         let (connection, moves) = server.acquire().await?;
         let (connection, line) = (Some(connection), Line { moves, is_broken: false });
         let keeps_statements = server.keeps_statements();

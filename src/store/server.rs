@@ -40,8 +40,24 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(super) struct Server {
     inner: Arc<Inner>,
-    /// Whether what is asked by it goes before whatever else this process wants.
-    is_urgent: bool,
+    precedence: Precedence,
+}
+
+/// Whose turn comes first among the writers of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Precedence {
+    /// What waits for nobody, and has connections of its own.
+    Urgent,
+    /// What somebody waits for.
+    Caller,
+    /// What nobody waits for. Of that, one at a time stands in the queue: thousands of accounts keep no caller waiting.
+    Background,
+}
+
+/// A process's turn among its own writers.
+pub(super) struct Turn {
+    _turn: OwnedSemaphorePermit,
+    _background: Option<OwnedSemaphorePermit>,
 }
 
 struct Inner {
@@ -59,6 +75,8 @@ struct Inner {
     /// One writer of this process at a time asks for the writers' lock, so that those who wait take no connection from the
     /// readers, and a process that freezes has one place in the queue of the others.
     turn: Arc<Semaphore>,
+    /// The one of those for whom nobody waits.
+    background: Arc<Semaphore>,
     only_looks: bool,
 }
 
@@ -81,19 +99,20 @@ impl Server {
         let pool = connected.await.map_err(|error| ServerError::Unreachable(why(&error)))?;
         let urgent = options().max_connections(URGENT_CONNECTIONS).connect_lazy_with(hosts.options(host));
         let place = Mutex::new(Place { host, asked_at: None });
-        let (moves, turn) = (watch::Sender::new(0), Arc::new(Semaphore::new(1)));
-        let inner = Inner { pool, urgent, hosts, moves, place, left_at, refused, turn, only_looks };
-        Ok(Self { inner: Arc::new(inner), is_urgent: false })
+        let moves = watch::Sender::new(0);
+        let [turn, background] = [(); 2].map(|()| Arc::new(Semaphore::new(1)));
+        let inner = Inner { pool, urgent, hosts, moves, place, left_at, refused, turn, background, only_looks };
+        Ok(Self { inner: Arc::new(inner), precedence: Precedence::Caller })
     }
 
-    /// The same for what cannot wait behind everything else that this process wants.
-    pub(super) fn urgent(&self) -> Self {
-        Self { is_urgent: true, ..self.clone() }
+    /// The same with another precedence.
+    pub(super) fn with(&self, precedence: Precedence) -> Self {
+        Self { precedence, ..self.clone() }
     }
 
-    /// Whether this is for what cannot wait.
-    pub(super) const fn is_urgent(&self) -> bool {
-        self.is_urgent
+    /// Whose turn comes first.
+    pub(super) const fn precedence(&self) -> Precedence {
+        self.precedence
     }
 
     /// The pool, for what is done once.
@@ -112,17 +131,23 @@ impl Server {
     }
 
     /// Waits until no other writer of this process is under way; what is urgent does not.
-    pub(super) async fn turn(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
-        if self.is_urgent {
-            return Ok(None);
-        }
-        // Nobody closes it.
-        Arc::clone(&self.inner.turn).acquire_owned().await.map(Some).map_err(|_| Error::Busy)
+    pub(super) async fn turn(&self) -> Result<Option<Turn>, Error> {
+        // Nobody closes them.
+        let permit = async |of: &Arc<Semaphore>| Arc::clone(of).acquire_owned().await.map_err(|_| Error::Busy);
+        let background = match self.precedence {
+            Precedence::Urgent => return Ok(None),
+            Precedence::Caller => None,
+            Precedence::Background => Some(permit(&self.inner.background).await?),
+        };
+        Ok(Some(Turn { _turn: permit(&self.inner.turn).await?, _background: background }))
     }
 
     /// A connection to the host that takes writes, and who tells when it is another one.
     pub(super) async fn acquire(&self) -> Result<(PoolConnection<Postgres>, watch::Receiver<u64>), Error> {
-        let pool = if self.is_urgent { &self.inner.urgent } else { &self.inner.pool };
+        let pool = match self.precedence {
+            Precedence::Urgent => &self.inner.urgent,
+            Precedence::Caller | Precedence::Background => &self.inner.pool,
+        };
         let mut moves = self.inner.moves.subscribe();
         if !self.inner.hosts.many() {
             return Ok((pool.acquire().await?, moves));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use customer_guard::clock::Clock;
 use customer_guard::domain::access::Enforcement;
 use customer_guard::domain::contact::ContactRole;
+use customer_guard::domain::customer::Customer;
 use customer_guard::domain::edit::CustomerEdit;
 use customer_guard::domain::ids::{CustomerId, ReplicaId};
 use customer_guard::domain::lease::Replica;
@@ -21,6 +22,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
 use crate::bench::{Bench, Shell, allowed, email, note, sqlite_store};
+use crate::links::{link, newcomer, ours, unlink};
 use crate::postgres_server::{self, Database};
 
 /// More than two batches.
@@ -247,6 +249,69 @@ async fn a_finished_copy_has_all_guards_and_gives_no_number_twice() {
         .await;
     edited.expect("it can be edited");
     assert_eq!(shell.number("SELECT max(sequence) FROM change_log").await, LAST_NUMBER + 1);
+}
+
+#[tokio::test]
+async fn a_link_that_was_made_in_the_file_is_undone_in_the_copy() {
+    let Some(database) = postgres_server::database().await else { return };
+    let bench = sqlite_store().await;
+    let before = ours(&bench, "Linden \"& Söhne\" \\u0041 / 🦊", "linden.example", "LV").await;
+    link(&bench, before.id, 1, 11, newcomer("Linden Ltd", "linden.example", "LV")).await.expect("it is linked");
+    let Bench { store, clock, account, path, _folder, .. } = bench;
+    store.close().await;
+    drop(store);
+    let a_move = Move { from: path, clock, customer: before.id, database, _folder };
+    a_move.copy().await.expect("it is copied");
+    let store = a_move.open().await.expect("a service opens it");
+    let Move { from: path, clock, database, _folder, .. } = a_move;
+    let bench = Bench { store, clock, account, path, _folder, database: Some(database), through: None };
+    let undone = unlink(&bench, before.id).await;
+    let what_it_was = |customer: &Customer| {
+        (customer.source(), customer.company_name.clone(), customer.domain.clone(), customer.primary_contact.clone())
+    };
+    assert_eq!(what_it_was(&undone), what_it_was(&before));
+}
+
+#[tokio::test]
+async fn a_copy_that_ends_before_it_has_made_anything_lets_nobody_in_and_goes_on() {
+    let Some(a_move) = filled().await else { return };
+    let mut target = a_move.target().await;
+    for emptied in ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public"] {
+        target.run(emptied).await.expect(emptied);
+    }
+    {
+        let (to, mut tell) = (a_move.to(), |_: CopyProgress<'_>| {});
+        let copy = copy_store(&a_move.from, &to, &a_move.clock, &mut tell);
+        // Dropped as soon as the database is taken.
+        let taken = async {
+            const TAKEN: &str = "SELECT count(*) FROM pg_class WHERE relname = 'store_copy'";
+            while target.number(TAKEN).await == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = taken => {}
+            copied = copy => panic!("it came to its end: {copied:?}"),
+        }
+    }
+    assert!(matches!(a_move.open().await, Err(StartError::UnfinishedCopy)));
+    let copied = a_move.copy().await.expect("it goes on");
+    assert_eq!(copied.start, CopyStart::Fresh);
+    a_move.open().await.expect("a service opens it");
+}
+
+#[tokio::test]
+async fn a_database_with_something_else_in_it_is_left_as_it_is() {
+    let Some(a_move) = filled().await else { return };
+    let mut target = a_move.target().await;
+    for emptied in ["DROP SCHEMA public CASCADE", "CREATE SCHEMA public", "CREATE VIEW shop AS SELECT 1 AS one"] {
+        target.run(emptied).await.expect(emptied);
+    }
+    let refused = a_move.copy().await.expect_err("it is somebody else's");
+    assert!(matches!(&refused, CopyError::NotEmpty(what) if what == "shop"), "{refused}");
+    let made = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    assert_eq!(target.texts(made, 0).await, ["shop"]);
 }
 
 #[tokio::test]

@@ -8,11 +8,12 @@ use customer_guard::domain::lease::{Lease, Replica};
 use customer_guard::domain::observation::{ObservationMark, Observed};
 use customer_guard::operations::apply_observations::{Answered, apply_observations};
 use customer_guard::store::{CallTally, DirtyCustomer, Error, Holding, Priority, Store};
-use futures::future::join;
+use futures::future::{join, join_all};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::bench::{Bench, account_id, allowed, cause, mark, note, observed, profile, tenant};
+use crate::bench::{Bench, account_id, allowed, cause, mark, note, observed, profile, tenant, write_something};
+use crate::server::waiting;
 
 contract! {
     on sqlite {
@@ -34,6 +35,7 @@ contract! {
         a_place_that_is_taken_without_a_lease_lies_after_all_before_it,
         a_lease_that_changes_hands_without_a_new_epoch_is_refused,
         replicas_that_share_at_the_same_time_never_hold_the_same_account,
+        callers_go_before_the_synchronization_of_however_many_accounts,
         what_one_process_writes_wakes_those_who_wait_in_another,
         a_transaction_that_is_undone_wakes_nobody_elsewhere,
     }
@@ -224,6 +226,30 @@ async fn a_process_that_is_alone_takes_over_from_its_predecessor_at_once(bench: 
     assert_eq!(share(&killed).await.held.len(), 2);
     let taken = share(&next).await;
     assert!(taken.held.len() == 2 && taken.held.values().all(|epoch| *epoch == Epoch(2)), "{taken:?}");
+}
+
+async fn callers_go_before_the_synchronization_of_however_many_accounts(bench: Bench) {
+    let store = bench.store.under(sole_lease(&bench, "one", LONG).await);
+    let mut shell = bench.shell().await;
+    shell.run("BEGIN").await.expect("it begins");
+    shell.number("SELECT count(*) FROM (SELECT pg_advisory_xact_lock(6071223490117)) AS locked").await;
+    let done = std::sync::Mutex::new(Vec::new());
+    let write = async |store: &Store, whose: &'static str| {
+        let written = store.write(whose, async |tx| write_something(tx, &bench.account).await).await;
+        written.expect("it is written");
+        done.lock().expect("nobody panics with it").push(whose);
+    };
+    let synchronization = join_all((0..50).map(|_| write(&store, "account")));
+    let caller = async {
+        // The first of the accounts has the turn of this process, and waits for that of all.
+        waiting(&mut bench.shell().await, 1).await;
+        let released = async { shell.run("ROLLBACK").await.expect("it ends") };
+        join(write(&bench.store, "caller"), released).await
+    };
+    join(synchronization, caller).await;
+    let done = done.into_inner().expect("nobody panics with it");
+    let place = done.iter().position(|whose| *whose == "caller").expect("the caller is done");
+    assert!(place <= 2, "{place} accounts went before the caller");
 }
 
 async fn replicas_that_share_at_the_same_time_never_hold_the_same_account(bench: Bench) {

@@ -36,7 +36,7 @@ contract! {
 }
 
 /// A platform customer of that name, domain and country.
-async fn ours(bench: &Bench, name: &str, domain: &str, country: &str) -> Customer {
+pub async fn ours(bench: &Bench, name: &str, domain: &str, country: &str) -> Customer {
     let draft = CustomerDraft {
         company_name: name.to_owned(),
         domain: domain.to_owned(),
@@ -47,7 +47,7 @@ async fn ours(bench: &Bench, name: &str, domain: &str, country: &str) -> Custome
     bench.store.write("new", async |tx| tx.save_new(admitted, "caller").await).await.expect("it is saved")
 }
 
-fn newcomer(name: &str, domain: &str, country: &str) -> MicrosoftProfile {
+pub fn newcomer(name: &str, domain: &str, country: &str) -> MicrosoftProfile {
     MicrosoftProfile {
         company_name: name.to_owned(),
         domain: domain.to_owned(),
@@ -90,7 +90,7 @@ async fn delete(bench: &Bench, id: CustomerId) {
     deleted.await.expect("it is deleted");
 }
 
-async fn link(
+pub async fn link(
     bench: &Bench,
     id: CustomerId,
     number: u32,
@@ -108,7 +108,7 @@ async fn link(
         .await
 }
 
-async fn unlink(bench: &Bench, id: CustomerId) -> Customer {
+pub async fn unlink(bench: &Bench, id: CustomerId) -> Customer {
     let undone = bench.store.write("unlink", async |tx| {
         let customer = tx.customer_for_update(&bench.account, id).await?.expect("the customer exists");
         let standing = tx.standing_link(&bench.account, id).await?.expect("it is linked");

@@ -128,7 +128,7 @@ async fn whoever_only_looks_writes_nothing(bench: Bench) {
 }
 
 /// Waits until so many wait for a lock.
-async fn waiting(shell: &mut Shell, many: i64) {
+pub async fn waiting(shell: &mut Shell, many: i64) {
     const WAITING: &str = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     while shell.number(WAITING).await != many {
@@ -268,6 +268,10 @@ async fn a_schema_that_is_behind_is_the_owners_to_bring_up_to_date(bench: Bench)
     assert_eq!(migrated.from, migrated.to);
     again.close().await;
     let mut shell = bench.shell().await;
+    shell.run("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM customer_guard_service").await.expect("it is revoked");
+    let refused = Store::open(&bench.address(), bench.clock.clone()).await.map(|_| ()).expect_err("it has no rights");
+    assert!(matches!(refused, StartError::Migration(MigrationError::NoRights)), "{refused:?}");
+    shell.run("GRANT SELECT ON ALL TABLES IN SCHEMA public TO customer_guard_service").await.expect("it is granted");
     let newest = "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)";
     assert_eq!(shell.run(newest).await, Ok(1));
     let refused =

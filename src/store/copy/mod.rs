@@ -51,7 +51,7 @@ pub enum CopyError {
     Schemas(String),
     /// The target is in use already.
     #[error(
-        "the target is not empty: it has rows in {0}. A store is copied into a database of its own; make an empty one"
+        "the target is not empty: there is something in {0}. A store is copied into a database of its own; make an empty one"
     )]
     NotEmpty(String),
     /// A service has opened the target, and would write into the copy.
@@ -143,11 +143,15 @@ pub async fn copy_store(from: &Path, to: &SecretString, clock: &Clock, tell: Tel
     let server = postgres::open(to.expose_secret()).await.map_err(StartError::from)?;
     let target = Backend::Postgres(server.clone());
     let start = match begun(&target).await? {
+        Some(begun) if !begun.has_rows => CopyStart::Fresh,
         Some(begun) if begun.source != identity => return Err(CopyError::AnotherSource),
         Some(begun) if begun.is_finished => CopyStart::WasFinished,
         Some(_) => CopyStart::WentOn,
         None => CopyStart::Fresh,
     };
+    if !migrations::was_migrated(&server).await.map_err(StartError::from)? {
+        take(&target, &identity).await?;
+    }
     migrations::run_on_postgres(&server).await.map_err(StartError::from)?;
     let tables = tables::shared(&source, &target).await?;
     if start == CopyStart::Fresh {
@@ -225,6 +229,8 @@ async fn identity(source: &Backend) -> Result<String, Error> {
 /// A copy into this database.
 struct Begun {
     source: String,
+    /// Whether rows may have come, and the guards sleep.
+    has_rows: bool,
     is_finished: bool,
 }
 
@@ -232,20 +238,43 @@ async fn begun(target: &Backend) -> Result<Option<Begun>, Error> {
     if !statement("SELECT to_regclass('store_copy') IS NOT NULL").fetch_value::<bool>(target).await? {
         return Ok(None);
     }
-    let row = statement("SELECT source, finished_at IS NOT NULL FROM store_copy").fetch_one(target).await?;
-    Ok(Some(Begun { source: row.try_get(0)?, is_finished: row.try_get(1)? }))
+    let row = statement("SELECT source, began_at > 0, finished_at IS NOT NULL FROM store_copy");
+    let Some(row) = row.fetch_optional(target).await? else { return Ok(None) };
+    Ok(Some(Begun { source: row.try_get(0)?, has_rows: row.try_get(1)?, is_finished: row.try_get(2)? }))
 }
 
-/// Takes an empty database for the copy: from here on no service opens it.
-async fn begin(target: &Backend, tables: &[Table], identity: &str, clock: &Clock) -> Result<(), CopyError> {
-    // One row: the copy into this database, from which file, and when it was finished with both equal.
+/// Notes the copy; it may have been noted before.
+const NOTE: &str = "
+    INSERT INTO store_copy (source, began_at) VALUES ($1, $2)
+    ON CONFLICT (only_row) DO UPDATE SET source = excluded.source, began_at = excluded.began_at";
+
+/// Takes a database for the copy in which nothing was ever made, before there is anything that a service could open.
+async fn take(target: &Backend, identity: &str) -> Result<(), CopyError> {
+    // As the migrations make it.
     const TABLE: &str = r#"
-        CREATE TABLE store_copy (
+        CREATE TABLE IF NOT EXISTS store_copy (
             only_row BIGINT PRIMARY KEY NOT NULL DEFAULT 1 CHECK (only_row = 1),
             source TEXT COLLATE "C" NOT NULL,
             began_at BIGINT NOT NULL,
             finished_at BIGINT
         )"#;
+    const OTHERS: &str = "
+        SELECT c.relname::text FROM pg_class c
+        WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+            AND c.relname <> 'store_copy'
+        ORDER BY 1 LIMIT 1";
+    let mut connection = target.begin_writing().await?;
+    if let Some(other) = statement(OTHERS).fetch_optional(&mut connection).await? {
+        connection.rollback().await?;
+        return Err(CopyError::NotEmpty(other.try_get(0)?));
+    }
+    statement(TABLE).execute(&mut connection).await?;
+    statement(NOTE).bind(identity).bind(0_i64).execute(&mut connection).await?;
+    Ok(connection.commit().await?)
+}
+
+/// Begins to copy into an empty database: from here on no service opens it.
+async fn begin(target: &Backend, tables: &[Table], identity: &str, clock: &Clock) -> Result<(), CopyError> {
     const ALIVE: &str = "
         SELECT EXISTS (SELECT 1 FROM replica WHERE alive_until > extract(epoch FROM clock_timestamp()) * 1000000)";
     let mut connection = target.begin_writing().await?;
@@ -262,11 +291,7 @@ async fn begin(target: &Backend, tables: &[Table], identity: &str, clock: &Clock
             return Err(CopyError::NotEmpty(table.name.clone()));
         }
     }
-    statement(TABLE).execute(&mut connection).await?;
-    // Whoever serves asks it whether the copy is finished, with whatever role.
-    statement("GRANT SELECT ON store_copy TO PUBLIC").execute(&mut connection).await?;
-    let row = statement("INSERT INTO store_copy (source, began_at) VALUES ($1, $2)");
-    row.bind(identity).bind(clock.now().micros()).execute(&mut connection).await?;
+    statement(NOTE).bind(identity).bind(clock.now().micros()).execute(&mut connection).await?;
     for table in tables {
         let name = table.quoted();
         composed(format!("ALTER TABLE {name} DISABLE TRIGGER USER")).execute(&mut connection).await?;

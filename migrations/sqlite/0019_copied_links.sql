@@ -1,0 +1,2 @@
+-- A file is never copied into: this number is PostgreSQL's.
+SELECT 1;
