@@ -40,7 +40,7 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Begins a write transaction and waits for its turn, in one round trip; answers whether it can write at all, and what time it
 /// is. The number is the
 /// name of the lock. Says nothing of READ WRITE: that would overrule a server that is told to write nothing. Whoever holds the
-/// lock and says nothing for five seconds is frozen or cut off, and loses it.
+/// lock and says nothing for three seconds is frozen or cut off, and loses it.
 macro_rules! begin_writing {
     ($patience:literal) => {
         concat!(
@@ -50,7 +50,7 @@ macro_rules! begin_writing {
             $patience,
             "';
     SET LOCAL statement_timeout = '30s';
-    SET LOCAL idle_in_transaction_session_timeout = '5s';
+    SET LOCAL idle_in_transaction_session_timeout = '3s';
     SELECT pg_advisory_xact_lock(6071223490117), current_setting('transaction_read_only') AS read_only,
            CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) AS now"
         )

@@ -12,6 +12,7 @@ use customer_guard::simulator::operations::AuditTrail;
 use tonic::Code;
 
 use crate::harness::cast::{LINDEN, bakery};
+use crate::harness::database::shell;
 use crate::harness::told::{Told, fields};
 use crate::harness::{Plan, World, eventually, micros, soon};
 
@@ -104,6 +105,27 @@ async fn without_an_answer_it_is_refused_or_returned_as_stale() {
     let request = GetCustomerRequest { allow_stale: true, ..as_fresh_as(&linden.name, HOUR) };
     let found = get(&world, request).await.expect("the customer as it is");
     assert_eq!(found, Customer { stale: true, ..linden });
+    world.end().await;
+}
+
+#[tokio::test]
+async fn while_the_store_takes_no_writes_it_is_refused_or_returned_as_stale() {
+    let (world, linden) = quiet_world_with_linden().await;
+    world.advance(2 * HOUR);
+    // Somebody with a shell is in the middle of a write.
+    let mut shell = shell(&world.guard.database).await;
+    if shell.is_sqlite() {
+        shell.run("BEGIN IMMEDIATE").await.expect("it begins");
+    } else {
+        shell.run("BEGIN").await.expect("it begins");
+        shell.number("SELECT count(*) FROM (SELECT pg_advisory_xact_lock(6071223490117)) AS locked").await;
+    }
+    let told = get(&world, as_fresh_as(&linden.name, HOUR)).await.expect_err("nobody can be asked");
+    assert_eq!((told.code, told.reason().as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"));
+    let request = GetCustomerRequest { allow_stale: true, ..as_fresh_as(&linden.name, HOUR) };
+    let found = get(&world, request).await.expect("the customer as it is");
+    assert_eq!(found, Customer { stale: true, ..linden });
+    shell.run("ROLLBACK").await.expect("it ends");
     world.end().await;
 }
 

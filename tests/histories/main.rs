@@ -11,8 +11,8 @@
 //! A history is drawn from its seed alone. It drives the real store, the real operations and the real worker by hand on
 //! one thread (see `world`), against the simulator over real HTTP, on a clock that moves only when told.
 //!
-//! - `cargo test --test histories` runs the seeds in `regressions.txt` and 100 histories more;
-//! - `HISTORIES=2000 cargo test --profile histories --test histories` is what CI runs, in optimized code with every check;
+//! - `cargo test --test histories` runs the seeds in `regressions.txt` and 100 histories more, in CI 500;
+//! - `HISTORIES=2000 cargo test --profile histories --test histories` runs more, in optimized code with every check;
 //! - `HISTORIES=100000 cargo test --profile histories --test histories` is the long run; `HISTORIES_FROM=5000` begins
 //!   elsewhere;
 //! - `HISTORY=17 cargo test --test histories -- --nocapture` runs one and tells its steps;
