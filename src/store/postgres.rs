@@ -37,10 +37,9 @@ const BACKGROUND_PATIENCE: Duration = Duration::from_secs(30);
 /// How much later than the server itself its silence is taken for an answer.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Begins a write transaction and waits for its turn, in one round trip; answers whether it can write at all, and what time it
-/// is. The number is the
-/// name of the lock. Says nothing of READ WRITE: that would overrule a server that is told to write nothing. Whoever holds the
-/// lock and says nothing for three seconds is frozen or cut off, and loses it.
+/// Begins a write transaction and waits for its turn, in one round trip; answers whether it can write at all, and what time it is.
+/// The number is the name of the lock. Says nothing of READ WRITE: that would overrule a server that is told to write nothing.
+/// Whoever holds the lock and says nothing for three seconds is frozen or cut off, and loses it.
 macro_rules! begin_writing {
     ($patience:literal) => {
         concat!(
