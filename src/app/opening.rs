@@ -11,7 +11,9 @@ use crate::grpc::PageTokens;
 use crate::operations::accounts::Accounts;
 use crate::operations::credentials::{AdoptError, adopt_refresh_token};
 use crate::sealing::SealingKeys;
-use crate::store::{self, Beginning, DatabaseAddress, Migrated, PageTokenKey, Store, TenantChanged};
+use crate::store::{
+    self, Beginning, DatabaseAddress, Migrated, MigrationError, PageTokenKey, ServerError, Store, TenantChanged,
+};
 
 /// How long a database that others use may be in the way of the start.
 const OPENING_PATIENCE: Duration = Duration::from_secs(60);
@@ -30,9 +32,11 @@ pub(super) struct Opened {
 /// server may just be replaced by another.
 pub(super) async fn opened_patiently(settings: &Settings, clock: &Clock) -> Result<Opened, StartError> {
     let until = Instant::now() + OPENING_PATIENCE;
+    let mut was_open = false;
     loop {
         match opened(settings, clock).await {
-            Err(error) if error.passes(&settings.database) && Instant::now() < until => {
+            Err(error) if error.passes(&settings.database, was_open) && Instant::now() < until => {
+                was_open |= error.comes_from_an_open_database();
                 tracing::warn!(error = %error, "the database cannot be used yet");
                 tokio::time::sleep(OPENING_PAUSE).await;
             }
@@ -65,15 +69,24 @@ async fn begun(settings: &Settings, store: &Store) -> Result<(PageTokenKey, Acco
 }
 
 impl StartError {
-    /// Whether it may be otherwise in a moment: somebody else uses the database, and is in the way.
-    const fn passes(&self, database: &DatabaseAddress) -> bool {
-        let error = match self {
+    /// Whether it may be otherwise in a moment: somebody else uses the database, and is in the way. An address that nobody answers
+    /// at is a mistake of whoever wrote it, unless somebody answered before.
+    const fn passes(&self, database: &DatabaseAddress, was_open: bool) -> bool {
+        let passes = match self {
             Self::Store(store::StartError::Rows(error))
             | Self::Write(error)
-            | Self::Account(TenantChanged::Store(error)) => error,
-            _ => return false,
+            | Self::Account(TenantChanged::Store(error)) => error.passes(),
+            Self::Store(
+                store::StartError::Server(ServerError::Unreachable(_))
+                | store::StartError::Migration(MigrationError::Unreadable(_)),
+            ) => was_open,
+            _ => false,
         };
-        matches!(database, DatabaseAddress::Postgres(_)) && error.passes()
+        passes && matches!(database, DatabaseAddress::Postgres(_))
+    }
+
+    const fn comes_from_an_open_database(&self) -> bool {
+        matches!(self, Self::Store(store::StartError::Rows(_)) | Self::Write(_) | Self::Account(_))
     }
 }
 

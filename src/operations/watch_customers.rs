@@ -317,9 +317,10 @@ impl Watch {
         if matches!(self.parent, Parent::Account(_)) || after == until {
             return Ok(false);
         }
-        for other in self.store.others_that_changed(after, until, watched).await? {
-            // Whom this process does not serve is not found here either.
-            let _ = self.accounts.find_in(&self.store, &other).await?;
+        let others = self.store.others_that_changed(after, until, watched).await?;
+        if others.iter().any(|other| self.caller.scope.contains(other)) {
+            // Those that other processes are configured with stay unknown.
+            self.accounts.all_in(&self.store).await?;
         }
         Ok(self.watched()? != *watched)
     }

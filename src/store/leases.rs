@@ -41,6 +41,12 @@ impl Store {
         Self { lease: Some(lease), backend: self.backend.with(Precedence::Background), ..self.clone() }
     }
 
+    /// The same store for what somebody waits for, also where nobody waits for most of what it writes.
+    #[must_use]
+    pub fn for_who_waits(&self) -> Self {
+        Self { backend: self.backend.with(Precedence::Caller), ..self.clone() }
+    }
+
     /// The same store for what cannot wait behind everything else that this process wants of it.
     #[must_use]
     pub fn urgent(&self) -> Self {

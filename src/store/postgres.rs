@@ -4,8 +4,9 @@
 //! first read until it has committed. What it has read is then still so when it writes, and the positions of the change log
 //! are given out in the order of the commits, so that no reader skips a change that commits later with a lower position.
 //! The price is that writes of different accounts wait for each other, for as long as the writer before needs to commit.
-//! Readers take no lock and wait for nobody. To let accounts write side by side, this lock becomes one per account, and the
-//! change log one of its own that is held from the first position until the commit.
+//! Readers take no lock and wait for nobody. To let accounts write side by side, this lock becomes one per account, each row of
+//! the change log keeps the id of its transaction, and readers of the log go no further than what every transaction under way
+//! has passed.
 
 use std::future::Future;
 use std::time::Duration;
@@ -32,7 +33,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
 const PATIENCE: Duration = Duration::from_secs(8);
 /// What cannot wait waits longer, so that it keeps its place among the writes of other processes.
 const URGENT_PATIENCE: Duration = Duration::from_secs(15);
-/// And what nobody waits for, behind everything else of its process.
+/// And what nobody waits for, behind everything else of its process; once it has its turn there, callers stand behind it.
 const BACKGROUND_PATIENCE: Duration = Duration::from_secs(30);
 /// How much later than the server itself its silence is taken for an answer.
 const GRACE: Duration = Duration::from_millis(500);
@@ -55,8 +56,16 @@ macro_rules! begin_writing {
         )
     };
 }
-const BEGIN_WRITING: &str = begin_writing!("8s");
-const BEGIN_WRITING_URGENTLY: &str = begin_writing!("15s");
+/// By how long the server lets it wait for the others, so that the server gives up before we do: whoever only left would stay in
+/// the queue.
+const BEGIN_WRITING: [(Duration, &str); 6] = [
+    (Duration::from_secs(15), begin_writing!("15s")),
+    (Duration::from_secs(8), begin_writing!("8s")),
+    (Duration::from_secs(4), begin_writing!("4s")),
+    (Duration::from_secs(2), begin_writing!("2s")),
+    (Duration::from_secs(1), begin_writing!("1s")),
+    (Duration::ZERO, begin_writing!("500ms")),
+];
 
 /// Begins a transaction whose reads all see one state.
 const BEGIN_READING: &str = "
@@ -145,17 +154,20 @@ impl PostgresTransaction {
         if server.only_looks() {
             return Err(Error::reads_only());
         }
-        let (patience, text) = match server.precedence() {
-            Precedence::Urgent => (URGENT_PATIENCE, BEGIN_WRITING_URGENTLY),
-            Precedence::Caller => (PATIENCE, BEGIN_WRITING),
-            Precedence::Background => (BACKGROUND_PATIENCE, BEGIN_WRITING),
+        let (patience, for_others) = match server.precedence() {
+            Precedence::Urgent => (URGENT_PATIENCE, URGENT_PATIENCE),
+            Precedence::Caller => (PATIENCE, PATIENCE),
+            Precedence::Background => (BACKGROUND_PATIENCE, PATIENCE),
         };
         let until = Instant::now() + patience;
         let connected = timeout_at(until, async { Self::on(server, server.turn().await?).await });
         let mut begun = connected.await.unwrap_or(Err(Error::Busy))?;
         begun.has_begun = true;
-        let left = until.saturating_duration_since(Instant::now()) + GRACE;
-        let answer = begun.ask_within(left, |connection| sqlx::raw_sql(text).fetch_one(connection)).await?;
+        let left = until.saturating_duration_since(Instant::now()).min(for_others);
+        // Invariant: the last one is for whatever is left. What it took to get here counts as waiting, but for a moment.
+        let text = BEGIN_WRITING.iter().find(|(least, _)| left + GRACE >= *least).map_or("", |(_, text)| *text);
+        let limit = left + GRACE * 2;
+        let answer = begun.ask_within(limit, |connection| sqlx::raw_sql(text).fetch_one(connection)).await?;
         if answer.try_get::<String, _>("read_only")? != "off" {
             drop(begun);
             server.is_suspect().await;

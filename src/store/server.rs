@@ -22,7 +22,7 @@ use crate::store::postgres::ServerError;
 /// Connections of one process, and those of them that are kept for what cannot wait: however many questions are slow, a
 /// process says that it is alive.
 const CONNECTIONS: u32 = 16;
-const URGENT_CONNECTIONS: u32 = 2;
+const URGENT_CONNECTIONS: u32 = 3;
 /// Connections of one that only looks.
 const LOOKING_CONNECTIONS: u32 = 4;
 /// How long a statement waits for a connection.

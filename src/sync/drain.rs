@@ -7,6 +7,7 @@ use futures::StreamExt;
 use futures::stream;
 
 use crate::domain::ids::RunId;
+use crate::domain::look::LookCause;
 use crate::domain::observation::{Observation, ObservationMark};
 use crate::operations::apply_observations::{Answered, apply_observations};
 use crate::partner_center::PartnerCenter;
@@ -153,7 +154,9 @@ impl Worker {
 
     /// Applies answers together; if that fails, one by one, so that one record never stops the others.
     async fn apply(&self, answers: &[Answered]) -> Result<(), Interruption> {
-        let together = match apply_observations(&self.store, &self.account, answers).await {
+        let is_waited_for = answers.iter().any(|answer| answer.work.cause == Some(LookCause::Refresh));
+        let store = if is_waited_for { self.store.for_who_waits() } else { self.store.clone() };
+        let together = match apply_observations(&store, &self.account, answers).await {
             Ok(saved) => {
                 if saved.contains(&SavedPlan::Outdated) {
                     self.tickets.skip_block();
@@ -166,7 +169,7 @@ impl Worker {
             return self.give_up_on(answers, together).await;
         }
         for answer in answers {
-            if let Err(alone) = apply_observations(&self.store, &self.account, std::slice::from_ref(answer)).await {
+            if let Err(alone) = apply_observations(&store, &self.account, std::slice::from_ref(answer)).await {
                 self.give_up_on(std::slice::from_ref(answer), alone).await?;
             }
         }

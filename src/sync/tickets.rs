@@ -93,6 +93,8 @@ impl Tickets {
             if !self.block().is_used_up_under(epoch) {
                 continue;
             }
+            // Somebody who asks for himself may wait for it as well.
+            let store = store.for_who_waits();
             let first = store.write("take_tickets", async |tx| tx.take_tickets(account, epoch, BLOCK).await).await?;
             self.block().refill(epoch, first);
         }

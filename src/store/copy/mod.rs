@@ -269,6 +269,8 @@ async fn take(target: &Backend, identity: &str) -> Result<(), CopyError> {
         return Err(CopyError::NotEmpty(other.try_get(0)?));
     }
     statement(TABLE).execute(&mut connection).await?;
+    // Whoever serves asks it, with whatever role.
+    statement("GRANT SELECT ON store_copy TO PUBLIC").execute(&mut connection).await?;
     statement(NOTE).bind(identity).bind(0_i64).execute(&mut connection).await?;
     Ok(connection.commit().await?)
 }
