@@ -46,7 +46,7 @@ pub(super) struct Server {
 /// Whose turn comes first among the writers of one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Precedence {
-    /// What waits for nobody, and has connections of its own.
+    /// What waits for no other writer of its process, and has connections of its own.
     Urgent,
     /// What somebody waits for.
     Caller,
